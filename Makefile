@@ -10,6 +10,7 @@ GROUT := $(if $(filter dpdk,$(DATAPATH)),--grout)
 KEEP ?=
 SEED ?= 1
 STEPS ?= 20
+PICTURES ?=
 PLAN ?=
 SHRINK ?=
 SHOW := $(if $(KEEP),--keep)
@@ -24,7 +25,7 @@ NEEDS = echo "demo: takes $(if $(filter dpdk,$(DATAPATH)),6,2) minutes; the firs
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns kube images deb lab lab-shell demo man lint lock proto bench clean distclean
+.PHONY: help setup test test-all unit netns kube images ui deb lab lab-shell demo man lint lock proto bench clean distclean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -62,6 +63,10 @@ images: ## build the container images with buildah, and try them with podman (ro
 	@.ci/setup images
 	@$(PYTHON) -m deploy.images.build
 	@exec $(PYTHON) -m pytest -rfEs -m images tests/images
+
+ui: ## try the page in Chromium; PICTURES=1 renews docs/pictures (root)
+	@.ci/setup ui
+	@exec $(if $(PICTURES),env UPDATE_PICTURES=1) $(PYTHON) -m pytest -rfEs -m ui tests/ui
 
 deb: ## build the Debian package, for RELEASES (default: this machine's), and install it (root)
 	@.ci/setup lab

@@ -44,12 +44,19 @@ class Busy(Exception):
 class Feed:
     """The board, what fills it, and the streams that read it."""
 
-    def __init__(self, stub: Stub, *, look_s: float = LOOK_S, most: int = MOST_STREAMS) -> None:
+    def __init__(
+        self,
+        stub: Stub,
+        *,
+        look_s: float = LOOK_S,
+        most: int = MOST_STREAMS,
+        board: Board | None = None,
+    ) -> None:
         self._stub = stub
         self._look_s = look_s
         self._most = most
         self._streams = 0
-        self._board = Board()
+        self._board = board or Board()
         self._wanted = asyncio.Event()  # a page is open
         self._news = asyncio.Event()
         self._closed = False
@@ -140,9 +147,10 @@ class Feed:
         self._put("ports", {"problem": problem, "ports": seen.ports})
         for entry in differences(self._seen, seen) if self._seen else ():
             self._enter(time.time(), entry)
-        rates = picture.rates(counters, self._counters[1], seconds)
-        sample = {"at": round(time.time(), 1), "changes": changes, "rates": rates}
-        self._board.add("sample", _json(sample))
+        if self._seen:
+            rates = picture.rates(counters, self._counters[1], seconds)
+            sample = {"at": round(time.time(), 1), "changes": changes, "rates": rates}
+            self._board.add("sample", _json(sample))
         self._seen, self._counters, self._sequence = seen, (now, counters), answer.sequence
 
     async def _ports(self) -> tuple[list[pb.Port], str]:

@@ -56,6 +56,8 @@ IMAGES_SETUP = Step("tools for images", (".ci/setup", "images"))
 IMAGES_BUILD = Step("container images", (PYTHON, "-m", "deploy.images.build"))
 IMAGES = Step("in containers", (*PYTEST, "-m", "images", "tests/images"), "images")
 KUBELET = Step("with kubelet", (*PYTEST, "-m", "images", "tests/kubelet"), "kubelet")
+PAGE_SETUP = Step("Chromium", (".ci/setup", "ui"))
+PAGE = Step("the page in Chromium", (*PYTEST, "-m", "ui", "tests/ui"), "ui")
 KUBE_BUILD = (PYTHON, "-m", "tests.kube.build")
 KUBELET_BUILD = (PYTHON, "-m", "tests.kubelet.build")
 DONE_HERE = " and ".join(
@@ -77,7 +79,7 @@ def main() -> int:
         kube = KUBE_ALL if arguments.all else KUBE
         steps += [NETNS, kube, *_in_the_lab(arguments.jobs, every=arguments.all)]
         if arguments.all:
-            steps += [IMAGES_SETUP, IMAGES_BUILD, IMAGES, KUBELET]
+            steps += [IMAGES_SETUP, IMAGES_BUILD, IMAGES, KUBELET, PAGE_SETUP, PAGE]
     with ExitStack() as beside:
         if root:
             beside.enter_context(_beside(KUBE_BUILD))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from controller.ui.board import Board
 from datapaths.base import PortState
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
@@ -19,6 +21,7 @@ LOCAL = bytes([100, 64, 0, 1])
 OTHERS = tuple(bytes([100, 64, 0, last]) for last in (2, 3, 4, 5))
 PEERS = ("192.168.1.0", "192.168.2.0", "2001:db8:1::1")
 LEGS = (("web-1", "red", 0), ("web-2", "red", 0), ("db-1", "", 110), ("db-2", "", 110))
+SAMPLES = 149
 LEGS_OF_BLUE = (("app-1", "blue", 0), ("app-2", "", 220))
 
 
@@ -100,13 +103,13 @@ def _add_routes(view: MemoryView) -> None:
         )
     view.add_routes(FakeRoute("10.100.0.0/24", 1, state=RowState.UNMANAGED, vrf="red", protocol=2))
     for number in range(40):
-        view.happen(_change(number, f"10.2.{number % 60}.0/24"))
+        view.happen(change(time.time() - 40 + number, f"10.2.{number % 60}.0/24"))
 
 
-def _change(number: int, text: str, state: RowState = RowState.PROGRAMMED) -> Change:
+def change(at: float, text: str, state: RowState = RowState.PROGRAMMED) -> Change:
     return Change(
         sequence=0,
-        at=time.time() - 40 + number,
+        at=at,
         kind=Kind.ROUTE,
         text=text,
         vrf="red",
@@ -158,15 +161,15 @@ def refuse(view: MemoryView) -> None:
     ]
     view.state = replace(view.state, degraded="VNI 220 is not in the datapath (ENOSPC)")
     for number in range(12):
-        view.happen(_change(40, f"10.9.{number}.0/24", RowState.FAILED))
+        view.happen(change(time.time(), f"10.9.{number}.0/24", RowState.FAILED))
 
 
 def switching() -> MemoryView:
     """Return a node that moves from the kernel to grout: programmed in part, no port moved yet."""
     view = fine()
     ports = ("eth1", "eth2", *(it[0] for it in (*LEGS, *LEGS_OF_BLUE)))
-    kernel = PlaneStatus("kernel", Role.ACTIVE, 298, 298, 0, ports=ports[3:])
-    dpdk = PlaneStatus("dpdk", Role.PREPARING, 298, 211, 0, ports=ports[:3])
+    kernel = PlaneStatus("kernel", Role.ACTIVE, 298, 298, 0, ports=ports)
+    dpdk = PlaneStatus("dpdk", Role.PREPARING, 298, 211)
     view.state = replace(view.state, planes=(kernel, dpdk))
     return view
 
@@ -201,16 +204,21 @@ STATES: dict[str, Callable[[], MemoryView]] = {
 }
 
 
+def packets(port: int, number: int) -> tuple[int, int]:
+    """Return the packets in and out of a port in look `number`."""
+    rx = 900 + 260 * ((number * (port + 3)) % 7) + 40 * ((number * 5 + port) % 11)
+    tx = 600 + 190 * ((number * (port + 2)) % 5) + 30 * ((number * 3 + port) % 13)
+    return rx // (1 + port % 3), tx // (1 + port % 4)
+
+
 def count_packets(view: MemoryView, number: int) -> None:
     """Let time go on: every port has counted more packets."""
-    view.ports[:] = [_counted(port, at, number) for at, port in enumerate(view.ports)]
+    view.ports[:] = [_counted(port, *packets(at, number)) for at, port in enumerate(view.ports)]
 
 
-def _counted(port: PortState, at: int, number: int) -> PortState:
+def _counted(port: PortState, rx: int, tx: int) -> PortState:
     if not port.up:
         return port
-    rx = 900 + 260 * ((number * (at + 3)) % 7) + 40 * ((number * 5 + at) % 11)
-    tx = 600 + 190 * ((number * (at + 2)) % 5) + 30 * ((number * 3 + at) % 13)
     return replace(
         port,
         rx_packets=port.rx_packets + rx,
@@ -218,3 +226,17 @@ def _counted(port: PortState, at: int, number: int) -> PortState:
         tx_packets=port.tx_packets + tx,
         tx_bytes=port.tx_bytes + 500 * tx,
     )
+
+
+def past(view: MemoryView, board: Board, now: float) -> None:
+    """Put five minutes of traffic and changes on a board, as if a page had been open."""
+    for number in range(SAMPLES):
+        rates = {
+            port.name: [700 * 8 * rx, rx, 500 * 8 * tx, tx, 0]
+            for at, port in enumerate(view.ports)
+            for rx, tx in (packets(at, number),)
+            if port.up
+        }
+        changes = 1 + (number * 7) % 19 if number % 13 in (3, 4, 8) else 0
+        sample = {"at": now - 2 * (SAMPLES - number), "changes": changes, "rates": rates}
+        board.add("sample", json.dumps(sample))

@@ -7,7 +7,7 @@ import { graphOf } from "./nodes.js";
 import { Traffic, showCounts, showPlanes, showSessions } from "./panels.js";
 import { Path } from "./path.js";
 import { TimeLine } from "./timeline.js";
-import { counted, ofSession, since } from "./words.js";
+import { counted, number, ofSession, since } from "./words.js";
 
 const parts = { daemon: { problem: "" }, ports: { problem: "", ports: [] } };
 const changed = new Set();
@@ -90,6 +90,8 @@ function rowsInWords(status) {
   if (status.degraded) return ["warn", "stale", `Ready, degraded: ${status.degraded}`];
   if (status.trial) return ["warn", "stale", status.trial];
   if (sum("stale")) return ["warn", "stale", `Ready; ${counted(sum("stale"), "row")} held: ${status.reason || "FRR has not repeated them"}`];
+  const coming = status.planes.find((it) => it.role === "preparing");
+  if (coming) return ["", "pending", `Ready; a switch to ${coming.name} is under way: ${number(coming.programmed)} of ${counted(coming.desired, "row")} programmed there`];
   const waiting = Math.max(0, sum("desired") - sum("programmed"));
   if (waiting) return ["", "pending", `Ready; ${counted(waiting, "row")} to be programmed`];
   return ["", "programmed", `Ready: ${counted(sum("programmed"), "row")} programmed, none refused`];
