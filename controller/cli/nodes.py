@@ -127,7 +127,7 @@ def ask(node: str, line: str, patience_s: float) -> Answer:
         finally:
             in_time = alarm.is_alive()
             alarm.cancel()
-        said = _last_line(errors)
+        reason = _last_line(errors)
     if len(data) > LONGEST:
         return Answer(node, FAILED, error=f"it answered more than {LONGEST >> 20} MiB")
     if code < 0:
@@ -135,7 +135,7 @@ def ask(node: str, line: str, patience_s: float) -> Answer:
         return Answer(node, FAILED, error="ssh was killed" if in_time else late)
     text = data.decode(errors="replace")
     failed = code == NOT_REACHED or (code and not text)
-    return Answer(node, code, text, (said or f"exit code {code}") if failed else "")
+    return Answer(node, code, text, (reason or f"exit code {code}") if failed else "")
 
 
 def _last_line(errors: Any) -> str:  # noqa: ANN401  a file

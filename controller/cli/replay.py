@@ -130,9 +130,9 @@ def _text(operation: Operation, output: Output) -> str:
 
 
 def _sum(summary: dict[str, object]) -> str:
-    held = summary["programmed"]
-    assert isinstance(held, dict)
-    rows = ", ".join(f"{count} {kind}" for kind, count in held.items()) or "nothing"
+    programmed = summary["programmed"]
+    assert isinstance(programmed, dict)
+    rows = ", ".join(f"{count} {kind}" for kind, count in programmed.items()) or "nothing"
     return (
         f"{summary['entries']} entries, {summary['seconds']} s; session {summary['session']} is "
         f"{summary['state']}; {summary['decode_errors']} messages not decoded; the datapath holds "

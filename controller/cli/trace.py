@@ -188,7 +188,7 @@ def _of_grout(
     sockets = [fact.value for fact in status.datapath_status.facts if fact.name == "socket"]
     if not sockets:
         why = status.datapath_status.unavailable
-        fail("the datapath does not tell grout's socket" + (f": {why}" if why else ""))
+        fail("the datapath does not report grout's socket" + (f": {why}" if why else ""))
     if not which("grcli"):
         fail("grcli is not installed; on Debian: apt install grout")
     return grouttrace.watch(sockets[0], address, [tap.device for tap in found], seconds)

@@ -159,7 +159,8 @@ class Upkeep:
                     assert record
                     return await self._keep(record, presence)
                 case Step.WAIT:
-                    self._tell(self._broken or ("it is being made again" if self._wanted else ""))
+                    again = "the controller creates it again" if self._wanted else ""
+                    self._set_waiting(self._broken or again)
                     return WAIT_S
                 case Step.DELETE:
                     assert record
@@ -173,13 +174,13 @@ class Upkeep:
                     return 0.0
         except ERRORS as error:
             pause_s = self._backoff.next_s()
-            self._tell(f"{_text(error)}; the controller retries")
+            self._set_waiting(f"{_text(error)}; the controller retries")
             self.settled.set()
             return pause_s
 
     async def _keep(self, record: Record, presence: Presence) -> float:
         self._backoff.reset()
-        self._tell("")
+        self._set_waiting("")
         self.settled.set()
         now = asyncio.get_running_loop().time()
         leased = protocol.needs_daemon(record.device)
@@ -278,7 +279,7 @@ class Upkeep:
         wanted = set(protocol.addresses_of(record.result or {}))
         return not wanted <= self._tools.namespace.addresses(self._name)
 
-    def _tell(self, waiting: str) -> None:
+    def _set_waiting(self, waiting: str) -> None:
         if waiting != self.waiting:
             if waiting and self._wanted is None:  # so no status says it
                 log.warning(

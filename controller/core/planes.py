@@ -182,8 +182,8 @@ class Planes:
         old, new = before.reconciler.episodes, plane.reconciler.episodes
         new.durations, old.durations = old.durations, None
         self.active = plane
-        for owed in _owed(before.state, plane.state):
-            self._outward.settled(owed)
+        for batch in _unacknowledged(before.state, plane.state):
+            self._outward.settled(batch)
 
 
 def _shared(record: Record) -> Record:
@@ -193,7 +193,7 @@ def _shared(record: Record) -> Record:
     return replace(record, devargs="", wiring="shared")
 
 
-def _owed(before: State, now: State) -> Iterator[RouteBatch]:
+def _unacknowledged(before: State, now: State) -> Iterator[RouteBatch]:
     """Yield routes that only `now` has: `before` did not come to acknowledge them."""
     if not now.session.acknowledge:
         return

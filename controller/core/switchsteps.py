@@ -72,7 +72,7 @@ class Steps:
             return f"{rows.programmed} of {rows.desired} rows are programmed"
         except Unavailable as error:
             return f"does not answer: {error}"
-        return plane.reconciler.unavailable or _told(plane, found)
+        return plane.reconciler.unavailable or _differences(plane, found)
 
     async def move(self, moved: Sequence[Port], ports: Sequence[str], to: str, tell: Tell) -> None:
         """Move ports, host legs before uplinks, and verify each part. Raises SwitchFailed."""
@@ -111,7 +111,7 @@ class Steps:
 REFUSES = "refuses "
 
 
-def _told(plane: Plane, found: Audited) -> str:
+def _differences(plane: Plane, found: Audited) -> str:
     """Return an audit's rows in a sentence; "" if nothing differs."""
     if not found.differed:
         return ""

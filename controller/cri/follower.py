@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.5
 
 
-class Asked(Protocol):
+class ContainerRuntime(Protocol):
     """The requests to a container runtime."""
 
     def newest(self, selector: PodSelector) -> Awaitable[Sandbox | None]: ...
@@ -37,7 +37,7 @@ class PodFollower:
     """Looks for FRR's pod, and gives its namespace the name `control`."""
 
     def __init__(
-        self, runtime: Asked, selector: PodSelector, *, control: str, forwarding: str
+        self, runtime: ContainerRuntime, selector: PodSelector, *, control: str, forwarding: str
     ) -> None:
         self._runtime = runtime
         self._selector = selector
@@ -75,17 +75,17 @@ class PodFollower:
             self._note(f"pod {self._selector}: its network namespace cannot be used: {error}")
 
     def _name(self, pod: Sandbox, path: str) -> None:
-        held = netns.keep_alive(path)  # fails on a file that is no network namespace
+        descriptor = netns.keep_alive(path)  # fails on a file that is no network namespace
         try:
-            found = os.fstat(held)
+            found = os.fstat(descriptor)
             identity = found.st_dev, found.st_ino
             if identity in (netns.identity(""), netns.identity(self._forwarding)):
                 raise BadReply("it has no network namespace of its own: leave `hostNetwork` out")
             if identity != netns.identity(self._control):
-                netns.restore(self._control, held)
+                netns.restore(self._control, descriptor)
                 log.info("pod %s has namespace %s now", pod.name, self._control)
         finally:
-            os.close(held)
+            os.close(descriptor)
         self._followed, self._identity = pod, identity
 
     def _note(self, problem: str) -> None:

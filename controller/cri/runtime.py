@@ -51,7 +51,7 @@ class Runtime:
         request = pb.PodSandboxStatusRequest(pod_sandbox_id=sandbox.id, verbose=True)
         reply: pb.PodSandboxStatusResponse = await self._call(self._status, request)
         if "info" not in reply.info:
-            raise BadReply("the runtime does not tell its OCI configuration")
+            raise BadReply("the runtime's reply has no OCI configuration")
         return namespace_path(reply.info["info"])
 
     async def close(self) -> None:

@@ -89,7 +89,7 @@ def namespace_path(info: str) -> str:
         found = json.loads(info)["runtimeSpec"]["linux"]["namespaces"]
         paths = [each.get("path") for each in found if each["type"] == "network"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise BadReply("the runtime does not tell its OCI configuration") from None
+        raise BadReply("the runtime's reply has no OCI configuration") from None
     if len(paths) != 1:
         raise BadReply("it has no network namespace of its own: leave `hostNetwork` out")
     (path,) = paths

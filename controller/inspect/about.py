@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from controller.inspect.view import Asked
+from controller.inspect.view import QueriedDatapath
 from datapaths.base import Capabilities, DatapathError, Facts
 from dualpath.pb import inspect_pb2 as pb
 
 PATIENCE_S = 2.0  # people ask for Status when something is wrong: answer soon
 
 
-async def about(datapath: Asked) -> pb.DatapathStatus:
+async def about(datapath: QueriedDatapath) -> pb.DatapathStatus:
     """Ask the datapath now; return why it is unavailable if it does not answer."""
     try:
         async with asyncio.timeout(PATIENCE_S):

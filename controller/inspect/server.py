@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 
 from controller.inspect.service import InspectService
-from controller.inspect.view import Asked, Inspected
+from controller.inspect.view import Inspected, QueriedDatapath
 from dualpath.pb import inspect_pb2_grpc
 from dualpath.rpc.listen import Tls
 from dualpath.rpc.server import Options, RpcServer, start
@@ -17,7 +17,11 @@ OPTIONS: Options = (("grpc.max_receive_message_length", 64 * 1024),)  # requests
 
 
 async def serve(
-    view: Inspected, datapath: Asked, *, listen: str = DEFAULT_LISTEN, tls: Tls | None = None
+    view: Inspected,
+    datapath: QueriedDatapath,
+    *,
+    listen: str = DEFAULT_LISTEN,
+    tls: Tls | None = None,
 ) -> RpcServer:
     """Start serving. `listen` is unix:/PATH or ADDRESS:PORT. Raises ListenError."""
 

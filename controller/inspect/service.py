@@ -18,7 +18,7 @@ from controller.inspect.explain import UnknownVrf, explain
 from controller.inspect.filters import BadRequest, places
 from controller.inspect.recordlist import Page, pages, remote_vteps
 from controller.inspect.routelist import RouteList
-from controller.inspect.view import Asked, Inspected
+from controller.inspect.view import Inspected, QueriedDatapath
 from controller.inspect.watch import check, watch
 from datapaths.base import LooksUp, PortState, Unavailable
 from dualpath.model.kinds import Kind
@@ -33,7 +33,7 @@ Context: TypeAlias = grpc.aio.ServicerContext
 class InspectService(pb_grpc.InspectServicer):
     """Answers from a view of the daemon's state, and from the datapath."""
 
-    def __init__(self, view: Inspected, datapath: Asked) -> None:
+    def __init__(self, view: Inspected, datapath: QueriedDatapath) -> None:
         self._view = view
         self._datapath = datapath
         self._look_up = datapath.look_up if isinstance(datapath, LooksUp) else None

@@ -27,7 +27,7 @@ LookUp = Callable[[str, bytes], Awaitable[Found | None]]
 """`LooksUp.look_up`, of a VRF and an address. Raises Unavailable."""
 
 
-class Asked(Protocol):
+class QueriedDatapath(Protocol):
     """The part of the datapath that the service uses. Every method raises Unavailable."""
 
     async def capabilities(self) -> Capabilities: ...

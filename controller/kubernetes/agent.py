@@ -248,9 +248,9 @@ class Agent:
             if before.index != self._files.index:  # the mirror may wait for it
                 self._changed.set()
             node = self._our_node()
-            rest_s = REPORT_S if node is None or await self._tell(node) else RETRY_S
+            rest_s = REPORT_S if node is None or await self._write_status(node) else RETRY_S
 
-    async def _tell(self, node: Object) -> bool:
+    async def _write_status(self, node: Object) -> bool:
         """Write all missing status; return False if any write was refused."""
         statuses, group = without_places(self._statuses(), str(self._directory)), self._group
         assert group is not None
@@ -263,7 +263,7 @@ class Agent:
         }
         names = owners(objects, self._files.owners)
         own = rows(objects, names, statuses)
-        reported = as_taken(objects, own, self._taken, held=self._gate.held)
+        reported = as_taken(objects, own, self._taken, waiting=self._gate.waiting)
         reported |= rows(by_collection(statics), self._statics.owners, statuses)
         applied = await self._reporter.rows({**items, **statics}, reported)
         row = rollouts.row(self._revision(), statuses) if rollouts.permitted(node) else None

@@ -33,7 +33,7 @@ class Gate:
         self.problem = ""
 
     @property
-    def held(self) -> bool:
+    def waiting(self) -> bool:
         return bool(self._held)
 
     async def opens(self, node: Object, wanted: str) -> bool:

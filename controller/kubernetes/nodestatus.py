@@ -109,7 +109,7 @@ def cut(text: str, most: int = LONGEST_MESSAGE) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def held(item: Object) -> tuple[NodeStatus | None, dict[str, Condition]]:
+def report_of(item: Object) -> tuple[NodeStatus | None, dict[str, Condition]]:
     """Return an object's report, None if it is not one of ours; and its conditions by type."""
     status = item.get("status") or {}
     conditions = {

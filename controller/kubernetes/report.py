@@ -18,7 +18,7 @@ from controller.kubernetes.client import ApiError, Client
 from controller.kubernetes.objects import NODE_STATUSES, Object, Target
 from controller.kubernetes.reflector import Reflector, version_of
 from controller.kubernetes.served import Served
-from controller.kubernetes.status import Row, body, held, manager_of
+from controller.kubernetes.status import Row, body, manager_of, row_of
 from dualpath.model.view import ResourceStatus
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Reporter:
         for target, item in rotated(list(items.items()), self._node):
             if target.collection not in possible:
                 continue
-            has, since = held(item, self._node)
+            has, since = row_of(item, self._node)
             row = wanted.get(target)
             # The applied row for this version has not arrived in the watch yet.
             if has == row or self._applied.get(target) == (row, version_of(item)):
@@ -88,7 +88,7 @@ class Reporter:
             return True
         item = self._reports.objects.get(self._key)
         current = nodestatus.node_status(statuses)
-        has, before = nodestatus.held(item) if item is not None else (None, {})
+        has, before = nodestatus.report_of(item) if item is not None else (None, {})
         path = NODE_STATUSES.at(self._key)
         unowned = item is None or not nodestatus.owned(item, node)
         if not unowned and has == current:

@@ -94,7 +94,7 @@ def rows(
 
 
 def as_taken(
-    objects: Objects, reported: Mapping[Target, Row], taken: Taken, held: bool
+    objects: Objects, reported: Mapping[Target, Row], taken: Taken, waiting: bool
 ) -> dict[Target, Row]:
     """Return rows with the generations that are in force on this node.
 
@@ -105,12 +105,12 @@ def as_taken(
         uid = str(objects[target.collection][target.key]["metadata"].get("uid"))
         if uid in taken.generations:
             found[target] = replace(row, generation=taken.generations[uid])
-        elif not held:
+        elif not waiting:
             found[target] = row
     return found
 
 
-def held(item: Object, node: str) -> tuple[Row | None, str]:
+def row_of(item: Object, node: str) -> tuple[Row | None, str]:
     """Return the row of this node that an object has, and since when; None without one."""
     nodes = (item.get("status") or {}).get("nodes")
     for entry in nodes if isinstance(nodes, list) else ():

@@ -91,8 +91,8 @@ def _daemon(status: Status) -> Iterator[Metric]:
     )
     state.add_metric([status.session_state], 1)
     yield state
-    held = status.stale_after
-    yield _gauge("stale_release_time_seconds", "End of the hold; 0: none is set.", held)
+    released_at = status.stale_after
+    yield _gauge("stale_release_time_seconds", "End of the hold; 0: none is set.", released_at)
     yield CounterMetricFamily(
         "dualpath_repaired_rows",
         "Rows restored after another program changed them.",
@@ -178,7 +178,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"dualpath_{name}", text, value)
 
 
-class Asked(Protocol):
+class QueriedDatapath(Protocol):
     """The part of the datapath that metrics need. Both methods raise Unavailable."""
 
     async def ports(self) -> Sequence[PortState]: ...
@@ -189,7 +189,7 @@ class Asked(Protocol):
 class DatapathCollector(Collector):
     """Ports and facts from the last `ask`; none if the datapath did not answer."""
 
-    def __init__(self, datapath: Asked) -> None:
+    def __init__(self, datapath: QueriedDatapath) -> None:
         self._datapath = datapath
         self._ports: Sequence[PortState] = ()
         self._facts = Facts()
@@ -214,7 +214,7 @@ class DatapathCollector(Collector):
 class Source:
     """Our metrics, those of the datapath, and those of the process (CPU, memory, descriptors)."""
 
-    def __init__(self, view: StateView, asked: Asked) -> None:
+    def __init__(self, view: StateView, asked: QueriedDatapath) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(StatusCollector(view))
         self._datapath = DatapathCollector(asked)
@@ -228,7 +228,7 @@ class Source:
         return form.generate_latest(self._registry), form.CONTENT_TYPE_LATEST
 
 
-async def serve_metrics(view: StateView, asked: Asked, listen: str) -> MetricsServer:
+async def serve_metrics(view: StateView, asked: QueriedDatapath, listen: str) -> MetricsServer:
     """Serve metrics and probes on unix:/PATH or ADDRESS:PORT until closed. Raises MetricsError."""
     server = MetricsServer(Source(view, asked).text, view.not_ready, listen)
     await server.start()

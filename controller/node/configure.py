@@ -18,8 +18,8 @@ _ANSWER_S = 600.0
 class FrrConfiguration:
     """The last configuration given to FRR, and its result."""
 
-    def __init__(self, tell: Callable[[Configure], object]) -> None:
-        self._tell = tell
+    def __init__(self, send: Callable[[Configure], object]) -> None:
+        self._send = send
         self._request = 0
         self._asked: Configure | None = None  # the last request
         self._pending: asyncio.Future[Configured] | None = None
@@ -50,7 +50,7 @@ class FrrConfiguration:
         A request that was answered is not repeated.
         """
         if self._asked and self._pending and not self._pending.done():
-            self._tell(self._asked)
+            self._send(self._asked)
 
     async def ensure(self, settings: FrrSettings) -> Configured:
         """Make FRR run the settings, unless it already does."""
@@ -60,7 +60,7 @@ class FrrConfiguration:
         self._request += 1
         self._pending = asyncio.get_running_loop().create_future()
         self._asked = Configure(self._request, to_json(settings))
-        if not self._tell(self._asked):
+        if not self._send(self._asked):
             self._pending = None
             return self._failed("frr-bridge is not connected, so FRR cannot be configured")
         try:

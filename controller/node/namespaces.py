@@ -56,7 +56,7 @@ class _Name:
     def __init__(self, name: str, *, ours: bool) -> None:
         self.name = name
         self.ours = ours  # make it if it is absent
-        self.held = -1
+        self.descriptor = -1
         self.identity = netns.ABSENT
         self.problem = ""
         if netns.exists(name):
@@ -65,14 +65,14 @@ class _Name:
     def hold(self) -> None:
         """Hold the namespace that has the name now, instead of the former one."""
         self.close()
-        self.held = netns.keep_alive(self.name)
-        found = os.fstat(self.held)
+        self.descriptor = netns.keep_alive(self.name)
+        found = os.fstat(self.descriptor)
         self.identity = found.st_dev, found.st_ino
 
     def close(self) -> None:
-        if self.held >= 0:
-            os.close(self.held)
-            self.held = -1
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
 class NamespaceKeeper:
@@ -136,8 +136,8 @@ class NamespaceKeeper:
             self._renewed(one is self._control)
 
     def _make(self, one: _Name) -> None:
-        if one.held >= 0:
-            netns.restore(one.name, one.held)
+        if one.descriptor >= 0:
+            netns.restore(one.name, one.descriptor)
             text = "namespace %s lost its name; named it again, with all devices in it"
             log.warning(text, one.name)
         else:

@@ -47,7 +47,7 @@ class Provisioner:
         twins: PortTwins,
         planes: Planes,
         *,
-        tell: Callable[[Configure | Provisioned], object],
+        send: Callable[[Configure | Provisioned], object],
         judge: Judge | None = None,
         made: MadePorts | None = None,
     ) -> None:
@@ -58,13 +58,13 @@ class Provisioner:
         self._took_s = 0.0  # the last round
         self._soon: asyncio.TimerHandle | None = None  # a round, because something drifted
         self._wake = asyncio.Event()
-        self._frr = FrrConfiguration(tell)
+        self._frr = FrrConfiguration(send)
         self._steps = Steps(
             planes,
             self._devices,
             self._frr,
             LeavingNics(namespaces.control, self._frr),
-            tell=tell,
+            send=send,
             replace=self.replace,
             judge=judge,
             made=made,
@@ -121,7 +121,7 @@ class Provisioner:
             self._frr.repeat()
         else:
             self._frr.forget("frr-bridge was restarted")
-        self._steps.met.set()
+        self._steps.bridge_connected.set()
         self._wake.set()
 
     def port_changed(self, name: str, up: bool) -> None:

@@ -73,7 +73,7 @@ class Steps:
         frr: FrrConfiguration,
         leaving: LeavingNics,
         *,
-        tell: Callable[[Configure | Provisioned], object],
+        send: Callable[[Configure | Provisioned], object],
         replace: Callable[[Intent], None],
         judge: Judge | None,
         made: MadePorts | None,
@@ -82,11 +82,11 @@ class Steps:
         self._devices = devices
         self._frr = frr
         self._leaving = leaving
-        self._tell = tell
+        self._send = send
         self._replace = replace
         self._judge = judge
         self._made = made
-        self.met = asyncio.Event()
+        self.bridge_connected = asyncio.Event()
         """Set once frr-bridge has connected."""
 
     async def run(self, intent: Intent, outcome: Outcome) -> None:
@@ -107,7 +107,7 @@ class Steps:
         for failure in await self._devices.ensure_twins(ports, intent):
             outcome.blame(Kind.PORT, ports[failure.index].name, f"twin: {failure.reason}")
         if self._frr.configured(intent.frr):  # frr-bridge was not restarted meanwhile
-            self._tell(Provisioned())
+            self._send(Provisioned())
 
     async def without_missing(self, intent: Intent, outcome: Outcome) -> Intent:
         """Return the intent without the missing ports; note why each is missing."""
@@ -133,7 +133,7 @@ class Steps:
         """Wait up to 10 s for frr-bridge's first connection."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_BRIDGE_S):
-                await self.met.wait()
+                await self.bridge_connected.wait()
 
     async def _devices_are_there(self, outcome: Outcome) -> None:
         """Wait for the datapath's devices; note which are missing, and why."""

@@ -157,8 +157,8 @@ async def _withdraw_all(left: NamespaceRecord) -> None:
         for kind in sorted(Kind, reverse=True):
             if kind is Kind.LSP or (whole and kind not in LAYOUT_KINDS):
                 continue
-            held = [batch async for batch in datapath.dump(kind)]
-            for batch in held:
+            batches = [batch async for batch in datapath.dump(kind)]
+            for batch in batches:
                 failures = await datapath.apply(_withdrawn(batch))
                 if failures:
                     raise OSError(0, str(failures[0]))

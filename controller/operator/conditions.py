@@ -121,7 +121,7 @@ def ready(item: Object, nodes: set[str]) -> Condition:
     )
 
 
-def held(item: Object) -> tuple[Condition | None, str]:
+def condition_of(item: Object) -> tuple[Condition | None, str]:
     """Return the condition that an object has, and since when its status is so."""
     found = (item.get("status") or {}).get("conditions")
     for entry in found if isinstance(found, list) else ():

@@ -87,10 +87,10 @@ class Conductor:
     async def _end(self, nodes: list[Object]) -> None:
         """Let every node apply every change, because no Rollout exists."""
         self.plan = Plan((), Phase.COMPLETE, "", {})
-        held = [node["metadata"]["name"] for node in nodes if rollouts.permitted(node)]
-        for name in sorted(held):
+        annotated = [node["metadata"]["name"] for node in nodes if rollouts.permitted(node)]
+        for name in sorted(annotated):
             await self._permit(name, None)
-        if held:
+        if annotated:
             log.info("no Rollout: all nodes apply changes at once")
 
     async def _permit(self, name: str, revision: str | None) -> None:

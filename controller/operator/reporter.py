@@ -99,7 +99,7 @@ class Reporter:
             await self._write(target, item, conditions.ready(item, selected))
 
     async def _write(self, target: Target, item: Object, wanted: Condition) -> None:
-        has, since = conditions.held(item)
+        has, since = conditions.condition_of(item)
         # What was written to this version is on its way, or the definition has no such field.
         if has == wanted or self._written.get(target) == (wanted, version_of(item)):
             return

@@ -114,7 +114,7 @@ class Daemon:
                 intent,
                 backend.twins,
                 self._planes,
-                tell=self._bus.send,
+                send=self._bus.send,
                 judge=manifests,
                 made=self._made_by_cni(namespaces, intent),
             )

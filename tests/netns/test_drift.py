@@ -104,7 +104,7 @@ async def controlled(parts: Parts, twins: PortTwins, names: dict[str, str]) -> A
         return True
 
     provisioner = Provisioner(
-        parts.namespaces, parts.intent, twins, Planes(plane, outward), tell=tell
+        parts.namespaces, parts.intent, twins, Planes(plane, outward), send=tell
     )
     provisioner.subscribed(same_bridge=True)
 

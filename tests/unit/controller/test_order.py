@@ -53,7 +53,7 @@ class World(NoTwins):
             wanted,
             self,
             self.core.planes,
-            tell=self._tell,
+            send=self._tell,
         )
         self.provisioner._devices._shadows = LoggingShadows(self.log)
         self.provisioner.subscribed(same_bridge=True)

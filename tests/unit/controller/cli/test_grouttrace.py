@@ -100,7 +100,7 @@ def test_the_datapath_names_its_socket(
     calls = grcli()
     daemon.view.state = replace(daemon.view.state, datapath="dpdk")
     words = ("trace", "10.2.9.9", "--vrf", "red", "--seconds", "1")
-    assert "does not tell grout's socket" in daemon.run(*words).err
+    assert "does not report grout's socket" in daemon.run(*words).err
     assert not calls.exists()
     facts = replace(FACTS, values=(*FACTS.values, ("socket", "/g.sock")))
     monkeypatch.setattr("tests.fakes.view.FACTS", facts)

@@ -12,8 +12,8 @@ from controller.kubernetes.nodestatus import (
     SOME_FAILED,
     UNDERLAY_INVALID,
     body,
-    held,
     node_status,
+    report_of,
 )
 from controller.kubernetes.report import rotated
 from dualpath.model.view import ResourceStatus
@@ -89,7 +89,7 @@ def test_messages_and_names_fit_the_schema() -> None:
 def test_a_condition_keeps_its_time_until_its_status_changes() -> None:
     bad, worse = node_status([failed("L2VNI")]), node_status([failed("Underlay")])
     item = {"status": body(KEY, bad, {}, "before")["status"]}
-    has, before = held(item)
+    has, before = report_of(item)
     assert has == bad
     times = [
         c["lastTransitionTime"] for c in body(KEY, worse, before, "now")["status"]["conditions"]
@@ -109,7 +109,7 @@ def test_a_condition_keeps_its_time_until_its_status_changes() -> None:
     ],
 )
 def test_a_report_that_somebody_spoiled_is_written_again(status: object) -> None:
-    assert held({"status": status})[0] != node_status([])
+    assert report_of({"status": status})[0] != node_status([])
 
 
 def test_every_node_writes_all_rows_and_begins_with_another() -> None:

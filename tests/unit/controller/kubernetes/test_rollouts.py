@@ -117,8 +117,8 @@ def test_rows_are_about_the_generations_that_were_taken() -> None:
     objects = {THEIRS[1]: {RED: item(generation=5), other.key: item("blue")}}
     told = {target: Row(True, "", "", 5), other: Row(True, "", "", 1)}
     taken = Taken("5f1c", {"u-red": 4}, True)
-    assert as_taken(objects, told, taken, held=True) == {target: Row(True, "", "", 4)}
-    assert as_taken(objects, told, taken, held=False)[other] == Row(True, "", "", 1)
+    assert as_taken(objects, told, taken, waiting=True) == {target: Row(True, "", "", 4)}
+    assert as_taken(objects, told, taken, waiting=False)[other] == Row(True, "", "", 1)
 
 
 @pytest.fixture
@@ -132,10 +132,10 @@ async def test_a_node_waits_for_its_permission(server: FakeApiServer, held: Gate
     await server.put(rollouts.ROLLOUTS.path(), rollouts.NAME, spec={})
     assert await held.opens(node(), "90ab")
     assert not await held.opens(node(revision="5f1c"), "90ab")
-    assert held.held
+    assert held.waiting
     assert not held.problem
     assert await held.opens(node(revision="90ab"), "90ab")
-    assert not held.held
+    assert not held.waiting
 
 
 async def test_a_rollout_that_is_gone_holds_nobody(server: FakeApiServer, held: Gate) -> None:

@@ -52,7 +52,7 @@ def provisioner(directory: Path, made: Made) -> tuple[Provisioner, Core]:
     control = directory / "frr"
     control.touch()
     pair = NamespacePair(str(directory / "fwd"), str(control), False, False)
-    found = Provisioner(pair, INTENT, NoTwins(), core.planes, tell=lambda _: None, made=made)
+    found = Provisioner(pair, INTENT, NoTwins(), core.planes, send=lambda _: None, made=made)
     return found, core
 
 

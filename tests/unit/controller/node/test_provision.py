@@ -57,7 +57,7 @@ class World:
             Intent(statuses=STATUSES),
             NoTwins(),
             core.planes,
-            tell=self._tell,
+            send=self._tell,
             judge=self.judge,
         )
         self.provisioner.subscribed(same_bridge=True)

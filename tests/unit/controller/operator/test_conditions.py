@@ -123,7 +123,7 @@ def test_an_object_that_shows_a_file_is_of_the_node_with_that_file() -> None:
 def test_nonsense_in_a_status_is_as_if_it_were_absent(status: Any) -> None:  # noqa: ANN401
     found = item() | {"status": status}
     assert conditions.ready(found, {"a"}).reason == "Progressing"
-    condition, since = conditions.held(found)
+    condition, since = conditions.condition_of(found)
     assert condition in (None, Condition("", "", "", 0))
     assert since == ""
 
@@ -132,7 +132,7 @@ def test_what_is_applied_is_read_again_as_it_was() -> None:
     wanted = Condition("False", "Progressing", "waiting for b", 2)
     told = conditions.body(RED, wanted, "2026-01-01T00:00:00Z")
     assert told["metadata"] == {"name": "red", "namespace": "team"}
-    assert conditions.held(told) == (wanted, "2026-01-01T00:00:00Z")
+    assert conditions.condition_of(told) == (wanted, "2026-01-01T00:00:00Z")
 
 
 def test_every_reason_is_in_the_list() -> None:
