@@ -72,7 +72,10 @@ class Guard:
 
     def _given(self, scope: Scope) -> bool:
         """Return whether the address of the page has the key."""
-        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=10)
+        try:
+            query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=10)
+        except ValueError:  # more fields than that
+            return False
         return scope["path"] == "/" and self._is_key(query.get("key", [""])[0])
 
     def _refusal(self, headers: Headers, *, given: bool) -> PlainTextResponse | None:

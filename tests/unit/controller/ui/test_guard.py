@@ -31,6 +31,13 @@ async def test_without_the_key_nothing_is_answered(site: Site) -> None:
             assert "set-cookie" not in answer.headers
 
 
+async def test_a_key_among_many_fields_is_no_key(site: Site) -> None:
+    query = "&".join(f"f{number}=1" for number in range(100))
+    async with site.stranger() as client:
+        answer = await client.get(f"/?key={site.server.key}&{query}")
+        assert answer.status_code == 401
+
+
 async def test_the_key_opens_no_other_path_than_the_page(site: Site) -> None:
     async with site.stranger() as client:
         answer = await client.get("/api/rows/routes", params={"key": site.server.key})
