@@ -64,6 +64,7 @@ class Feed:
         self._counters: tuple[float, Any] = (0.0, {})
         self._sequence = 0
         self._node_at = 0.0
+        self._last = 0  # the last change on the time line
 
     @property
     def streams(self) -> int:
@@ -174,7 +175,9 @@ class Feed:
     async def _follow(self) -> None:
         """Put changes on the time line until there are too many, or no page is open."""
         status = await self._stub.Status(pb.StatusRequest(), timeout=CALL_S)
-        after = max(0, status.sequence - BACK) if self._seen is None else status.sequence
+        after = max(0, status.sequence - BACK)
+        if self._last <= status.sequence:  # else the daemon, and its count, began again
+            after = max(after, self._last)
         call = self._stub.Watch(pb.WatchRequest(after=after))
         try:
             await self._read(call)
@@ -200,6 +203,7 @@ class Feed:
                 return
             for change in message.changes:
                 self._enter(_at(change), _entry(change))
+                self._last = change.sequence
             self._tell()
 
     def _enter(self, at: float, entry: Entry) -> None:

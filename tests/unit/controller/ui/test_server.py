@@ -72,6 +72,19 @@ async def test_a_journal_that_begins_later_is_followed_from_its_end(site: Site) 
         await until(parts, "entry", "route 10.9.0.0/24")
 
 
+async def test_changes_between_two_pages_are_shown_once(site: Site) -> None:
+    wanted = [f"route 10.{number}.0.0/16" for number in range(3)]
+    shown: list[str] = []
+    for subject in wanted:
+        site.view.happen(replace(CHANGE, text=subject.removeprefix("route ")))
+        shown.clear()
+        async with site.stream() as parts:
+            while subject not in shown:
+                shown += [it[2] for it in await until(parts, "entry", "route ")]
+        await condition(lambda: site.feed.streams == 0)
+    assert [it for it in shown if it.startswith("route ")] == wanted
+
+
 async def test_a_flood_of_changes_is_counted_and_not_shown(site: Site) -> None:
     async with site.stream() as parts:
         await until(parts, "node")
