@@ -1,10 +1,11 @@
-"""One node with all of Kubernetes: etcd, API server, controllers, scheduler, kubelet, containerd.
+"""A Kubernetes of two nodes: a control plane, and kubelet and containerd twice.
 
-All of it runs in the namespaces of a machine of tests/pods: /run is a file system of its own, and
-what pods write to /etc, /opt and /var never reaches the real disk. Roles are enforced.
+Each node is the namespaces of a machine of tests/pods: /run is a file system of its own, and what
+pods write to /etc, /opt and /var never reaches the real disk. The first node has the control plane
+as well. Roles are enforced.
 
-Two parts of a cluster are missing. Services have no kube-proxy: the API server itself has its
-Service's address, and asks endpoints of webhooks. Pods find no name by DNS.
+Two parts of a cluster are missing. Services have no kube-proxy: the first node has the address of
+the API server's Service, and the API server asks endpoints of webhooks. Pods find no name by DNS.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +31,20 @@ from tests.pods import containerd
 from tests.pods.containerd import Machine
 from tests.pods.programs import programs
 
-NODE = "node-1"
-ADDRESS, GATEWAY = "192.168.99.2", "192.168.99.1"  # of the node, on a cable to nowhere
+NODES = ("node-1", "node-2")
+ADDRESSES = ("192.168.99.2", "192.168.99.3")  # on a cable between the nodes
+GATEWAY = "192.168.99.1"  # nobody; kubelet wants a default route
 SERVICE = "10.96.0.1"  # the API server as pods see it
 SERVICES, PODS = "10.96.0.0/16", "10.244.0.0/16"
+POD_SUBNETS = ("10.244.0.0/24", "10.244.1.0/24")
 PORT = 443
 ETCD = "http://127.0.0.1:2379"
 HOME = "/run/kube"
 READY_S = 120.0
+BUSY_S = 60.0  # without an answer of an API server on a busy machine
+NO_ANSWER = "TLS handshake timeout"
 CGROUPS = Path("/sys/fs/cgroup")
-CGROUP = f"dualpath-test/kubelet-{os.getpid()}"
+CGROUP = f"dualpath-test/kubelet-{os.getpid()}-{{}}"
 
 # kubelet insists on these; files over them leave the real machine's as they are.
 SYSCTLS = {
@@ -52,7 +58,7 @@ SYSCTLS = {
 PRIVATE = ("etc", "opt", "var")
 USERS = {
     "admin": ("admin", "system:masters"),
-    "kubelet": (f"system:node:{NODE}", "system:nodes"),
+    **{node: (f"system:node:{node}", "system:nodes") for node in NODES},
     "controllers": ("system:kube-controller-manager", "system:masters"),
     "scheduler": ("system:kube-scheduler", ""),
 }
@@ -65,7 +71,6 @@ KUBELET = {
     "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
     "authorization": {"mode": "AlwaysAllow"},
     "cgroupDriver": "cgroupfs",
-    "cgroupRoot": f"/{CGROUP}",
     "failSwapOn": False,
     "protectKernelDefaults": True,
     "makeIPTablesUtilChains": False,
@@ -80,65 +85,45 @@ KUBELET = {
 }
 
 
-# Unlike those of tests/pods, pods reach the API server and, by the node, the fabric.
-NETWORK = {
-    "cniVersion": "0.4.0",
-    "name": "pods",
-    "plugins": [
-        {
-            "type": "bridge",
-            "bridge": "cni0",
-            "isDefaultGateway": True,
-            "ipMasq": False,
-            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.244.0.0/24"}]]},
-        }
-    ],
-}
-
-
 class KubectlError(Exception):
     """kubectl failed; the text is what it printed to stderr."""
 
 
 class Cluster:
-    """A cluster of one node, `here`."""
+    """A cluster; `here` is its first node."""
 
     def __init__(
-        self, here: Machine, parts: build.Programs, tools: kube.Programs, logs: Path
+        self,
+        machines: Mapping[str, Machine],
+        parts: build.Programs,
+        tools: kube.Programs,
+        logs: Path,
     ) -> None:
-        self.here = here
+        self.machines = machines
+        self.here = machines[NODES[0]]
         self._parts = parts
         self._tools = tools
         self._logs = logs
-        self._home = here.run_directory / "kube"
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        """Start every part, and return when the node is Ready."""
-        self._write_files()
+        """Start every part, and return when the nodes are Ready."""
+        tokens = {user: secrets.token_hex(16) for user in USERS}
+        for number in range(len(NODES)):
+            self._write_files(number, tokens)
+        self._write_credentials(tokens)
         self._start_control_plane()
-        self._start(
-            "kubelet",
-            f"--kubeconfig={HOME}/kubelet.conf",
-            f"--config={HOME}/kubelet.yaml",
-            f"--root-dir={HOME}/kubelet",
-            f"--cert-dir={HOME}/kubelet-pki",
-            "--container-runtime=remote",
-            "--container-runtime-endpoint=unix:///run/containerd/containerd.sock",
-            "--pod-infra-container-image=localhost/pause:local",
-            f"--hostname-override={NODE}",
-            f"--node-ip={ADDRESS}",
-            "--v=2",
-        )
-        self.until(self._is_node_ready, "the node is not Ready")
+        for number in range(len(NODES)):
+            self._start_kubelet(number)
+        self.until(self._are_nodes_ready, "a node is not Ready")
 
     def kubectl(self, *arguments: str, given: str = "", user: str = "admin") -> str:
         """Run kubectl and return what it prints. Raises KubectlError."""
-        done = self.here.call(
-            str(self._tools.kubectl), f"--kubeconfig={HOME}/{user}.conf", *arguments, given=given
-        )
-        if done.returncode != 0:
-            raise KubectlError(done.stderr.strip())
+        command = (str(self._tools.kubectl), f"--kubeconfig={HOME}/{user}.conf", *arguments)
+        deadline = time.monotonic() + BUSY_S
+        while (done := self.here.call(*command, given=given)).returncode != 0:
+            if NO_ANSWER not in done.stderr or time.monotonic() > deadline:
+                raise KubectlError(done.stderr.strip())
         return done.stdout
 
     def succeeds(self, *arguments: str) -> bool:
@@ -156,7 +141,7 @@ class Cluster:
         return json.loads(self.kubectl("get", *what, "-o", "json"))
 
     def load(self, image: str) -> None:
-        """Give an image of this machine's buildah to the node."""
+        """Give an image of this machine's buildah to the nodes."""
         archive = self._logs / "image.tar"
         archive.unlink(missing_ok=True)
         target = f"docker-archive:{archive}:{image}"
@@ -167,7 +152,8 @@ class Cluster:
             check=False,
         )
         assert done.returncode == 0, f"{image}: {done.stderr}: run `make images`"
-        self.here.load_archive(archive)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda machine: machine.load_archive(archive), self.machines.values()))
         archive.unlink()
 
     def pid_of(self, pod: Mapping[str, Any]) -> str:
@@ -175,7 +161,8 @@ class Cluster:
         container = pod["status"]["containerStatuses"][0]["containerID"].removeprefix(
             "containerd://"
         )
-        tasks = (line.split() for line in self.here.ctr("tasks", "list").splitlines()[1:])
+        here = self.machines[pod["spec"]["nodeName"]]
+        tasks = (line.split() for line in here.ctr("tasks", "list").splitlines()[1:])
         return next(task[1] for task in tasks if task[0] == container)
 
     def until(self, condition: Callable[[], object], what: str, limit_s: float = READY_S) -> None:
@@ -189,25 +176,29 @@ class Cluster:
 
     def said(self) -> str:
         lines = []
-        for path in sorted(self._logs.glob("*.log")):
+        for path in sorted(self._logs.rglob("*.log")):
             lines += [f"== {path.name}", path.read_text(errors="replace")[-2000:]]
         with suppress(KubectlError):
             lines += [self.kubectl("get", "pods", "-A", "-o", "wide")]
             lines += [self.kubectl("get", "events", "-A", "--sort-by=.lastTimestamp")[-4000:]]
         return "\n".join(lines)
 
-    def _write_files(self) -> None:
-        self._home.mkdir()
-        tokens = {user: secrets.token_hex(16) for user in USERS}
-        lines = [f'{tokens[u]},{name},{u},"{group}"' for u, (name, group) in USERS.items()]
-        (self._home / "tokens").write_text("\n".join(lines) + "\n")
+    def _write_files(self, number: int, tokens: Mapping[str, str]) -> None:
+        run = self.machines[NODES[number]].run_directory
+        (run / "kube").mkdir()
         for user, token in tokens.items():
-            (self._home / f"{user}.conf").write_text(yaml.safe_dump(_kubeconfig(token)))
-        (self._home / "kubelet.yaml").write_text(yaml.safe_dump(KUBELET))
-        network = self.here.run_directory / "containerd/cni/10-pods.conflist"
-        network.write_text(json.dumps(NETWORK))
+            (run / f"kube/{user}.conf").write_text(yaml.safe_dump(_kubeconfig(token)))
+        kubelet = {**KUBELET, "cgroupRoot": f"/{CGROUP.format(number)}"}
+        (run / "kube/kubelet.yaml").write_text(yaml.safe_dump(kubelet))
+        network = run / "containerd/cni/10-pods.conflist"
+        network.write_text(json.dumps(_network(POD_SUBNETS[number])))
+
+    def _write_credentials(self, tokens: Mapping[str, str]) -> None:
+        home = self.here.run_directory / "kube"
+        lines = [f'{tokens[u]},{name},{u},"{group}"' for u, (name, group) in USERS.items()]
+        (home / "tokens").write_text("\n".join(lines) + "\n")
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        (self._home / "accounts.key").write_bytes(
+        (home / "accounts.key").write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.TraditionalOpenSSL,
@@ -231,7 +222,7 @@ class Cluster:
         self._start(
             "kube-apiserver",
             f"--etcd-servers={ETCD}",
-            f"--advertise-address={ADDRESS}",
+            f"--advertise-address={ADDRESSES[0]}",
             f"--secure-port={PORT}",
             f"--cert-dir={HOME}/pki",
             f"--service-cluster-ip-range={SERVICES}",
@@ -264,20 +255,39 @@ class Cluster:
             "--leader-elect=false",
         )
 
+    def _start_kubelet(self, number: int) -> None:
+        node = NODES[number]
+        log = self._logs / f"kubelet-{node}.log"
+        self._started[log.stem] = self.machines[node].start(
+            log,
+            # It asks for credentials of a cloud's registry, for 6 s, if it may.
+            *("env", "AWS_EC2_METADATA_DISABLED=true"),
+            self._parts["kubelet"],
+            f"--kubeconfig={HOME}/{node}.conf",
+            f"--config={HOME}/kubelet.yaml",
+            f"--root-dir={HOME}/kubelet",
+            f"--cert-dir={HOME}/kubelet-pki",
+            "--container-runtime=remote",
+            "--container-runtime-endpoint=unix:///run/containerd/containerd.sock",
+            "--pod-infra-container-image=localhost/pause:local",
+            f"--hostname-override={node}",
+            f"--node-ip={ADDRESSES[number]}",
+            "--v=2",
+        )
+
     def _start(self, program: str, *options: str) -> None:
         self._run(program, self._parts[program], *options)
 
     def _run(self, name: str, *command: str) -> None:
-        # kubelet asks for credentials of a cloud's registry, for 6 s, if it may.
-        quietly = ("env", "AWS_EC2_METADATA_DISABLED=true")
-        self._started[name] = self.here.start(self._logs / f"{name}.log", *quietly, *command)
+        self._started[name] = self.here.start(self._logs / f"{name}.log", *command)
 
     def _is_api_ready(self) -> bool:
         return self.succeeds("get", "--raw=/readyz")
 
-    def _is_node_ready(self) -> bool:
+    def _are_nodes_ready(self) -> bool:
         with suppress(KubectlError):
-            return is_true("Ready", self.get("node", NODE))
+            found = self.get("nodes")["items"]
+            return len(found) == len(NODES) and all(is_true("Ready", node) for node in found)
         return False
 
 
@@ -290,17 +300,22 @@ def is_true(condition: str, found: Mapping[str, Any]) -> bool:
 @contextmanager
 def cluster(logs: Path) -> Iterator[Cluster]:
     """Have a cluster for the length of a block. Raises LabError."""
-    with build.built(print) as parts, kube.built(print) as tools:
-        for hierarchy in CGROUPS.iterdir():
-            (hierarchy / CGROUP).mkdir(parents=True, exist_ok=True)
-        with containerd.machine(programs(print), logs, _preparation()) as here:
-            found = Cluster(here, parts, tools, logs)
-            found.start()
-            yield found
+    with build.built(print) as parts, kube.built(print) as tools, ExitStack() as stack:
+        machines = {}
+        for number, node in enumerate(NODES):
+            for hierarchy in CGROUPS.iterdir():
+                (hierarchy / CGROUP.format(number)).mkdir(parents=True, exist_ok=True)
+            (logs / node).mkdir()
+            made = containerd.machine(programs(print), logs / node, _preparation())
+            machines[node] = stack.enter_context(made)
+        _connect(*machines.values())
+        found = Cluster(machines, parts, tools, logs)
+        found.start()
+        yield found
 
 
 def _preparation() -> str:
-    """Return a script for the machine's namespaces."""
+    """Return a script for the namespaces of a node."""
     lines = [
         f"""
         mkdir -p /run/disk/{name}/upper /run/disk/{name}/work
@@ -316,21 +331,37 @@ def _preparation() -> str:
         """
         for name, value in SYSCTLS.items()
     ]
-    lines += [
-        f"""
-        ip link add node0 type veth peer name node0p
-        ip address add {ADDRESS}/24 dev node0
-        ip link set node0 up
-        ip link set node0p up
-        ip route add default via {GATEWAY}
-        ip address add {SERVICE}/32 dev lo
-        """
-    ]
     return "".join(lines)
 
 
+def _connect(first: Machine, second: Machine) -> None:
+    """Give the nodes their addresses, and routes to each other's pods."""
+    first.run("ip", "link", "add", "node0", "type", "veth", "peer", "name", "other")
+    first.give("other", second, "node0")
+    for number, machine in enumerate((first, second)):
+        other = 1 - number
+        machine.run("ip", "address", "add", f"{ADDRESSES[number]}/24", "dev", "node0")
+        machine.run("ip", "link", "set", "node0", "up")
+        machine.run("ip", "route", "add", POD_SUBNETS[other], "via", ADDRESSES[other])
+        machine.run("ip", "route", "add", "default", "via", GATEWAY)
+    first.run("ip", "address", "add", f"{SERVICE}/32", "dev", "lo")
+    second.run("ip", "route", "add", SERVICE, "via", ADDRESSES[0])
+
+
+def _network(subnet: str) -> dict[str, Any]:
+    """Return the pod network of a node. Unlike that of tests/pods, it has a default route."""
+    bridge = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isDefaultGateway": True,
+        "ipMasq": False,
+        "ipam": {"type": "host-local", "ranges": [[{"subnet": subnet}]]},
+    }
+    return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge]}
+
+
 def _kubeconfig(token: str) -> dict[str, Any]:
-    server = {"server": f"https://{ADDRESS}:{PORT}", "insecure-skip-tls-verify": True}
+    server = {"server": f"https://{ADDRESSES[0]}:{PORT}", "insecure-skip-tls-verify": True}
     return {
         "apiVersion": "v1",
         "kind": "Config",

@@ -1,11 +1,14 @@
 """The product in a cluster, as a site has it: the chart, a fabric, and objects.
 
-node-1: host leg -- [forwarding namespace] -- eth1 ==== pe1 in pod "spine", 10.9.0.1
-        pods: dualpath, dualpath-router, dualpath-operator (2)
+node-1: host leg -- [forwarding namespace] -- eth1 ==== pe1 |
+                                                            | pod "spine", 10.9.0.1
+node-2: host leg -- [forwarding namespace] -- eth1 ==== pe2 |
+pods: dualpath and dualpath-router on each node, dualpath-operator twice
 """
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -13,72 +16,87 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from deploy.images.build import CHECKOUT, TARGETS
 from tests.kube import chart
-from tests.kubelet.cluster import Cluster, cluster, is_true
+from tests.kubelet.cluster import NODES, Cluster, cluster, is_true
 
 VERSION = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
 IMAGE = {target: f"localhost/{name}:{VERSION}" for target, (name, _) in TARGETS.items()}
 NAMESPACE = chart.NAMESPACE
-READY_S = 240.0
+READY_S = 480.0
 FAR = ("10.9.0.1", "2001:db8:9::1")
-LEG = ("10.20.0.1", "2001:db8:20::1")  # the router's end
+LEGS = {  # the router's ends
+    "node-1": ("10.21.0.1", "2001:db8:21::1"),
+    "node-2": ("10.22.0.1", "2001:db8:22::1"),
+}
 SPINE = """\
 router bgp 65000
  bgp router-id 10.9.0.1
  no bgp ebgp-requires-policy
+ neighbor four peer-group
+ neighbor four timers connect 1
+ neighbor six peer-group
+ neighbor six timers connect 1
  neighbor 192.168.1.1 remote-as 65001
- neighbor 192.168.1.1 timers connect 1
+ neighbor 192.168.1.1 peer-group four
+ neighbor 192.168.2.1 remote-as 65001
+ neighbor 192.168.2.1 peer-group four
  neighbor 2001:db8:1::1 remote-as 65001
- neighbor 2001:db8:1::1 timers connect 1
+ neighbor 2001:db8:1::1 peer-group six
+ neighbor 2001:db8:2::1 remote-as 65001
+ neighbor 2001:db8:2::1 peer-group six
  address-family ipv4 unicast
   network 10.9.0.1/32
-  no neighbor 2001:db8:1::1 activate
+  no neighbor six activate
  exit-address-family
  address-family ipv6 unicast
   network 2001:db8:9::1/128
-  neighbor 2001:db8:1::1 activate
+  neighbor six activate
  exit-address-family
 exit
 """
-CABLE = """
+CABLES = """
 spine() { nsenter --net=/proc/$0/ns/net -- ip "$@"; }
-ip link add eth1 type veth peer name pe1
-ip address add 192.168.1.1/31 dev eth1
-ip address add 2001:db8:1::1/127 dev eth1 nodad
-ip link set eth1 up
-ip link set pe1 netns $0
 spine link delete eth0  # it is no host of the pod network
-spine address add 192.168.1.0/31 dev pe1
-spine address add 2001:db8:1::/127 dev pe1 nodad
 spine address add 10.9.0.1/32 dev lo
 spine address add 2001:db8:9::1/128 dev lo
-spine link set pe1 up
+for n in 1 2; do
+    ip link add cable$n type veth peer name pe$n
+    ip link set pe$n netns $0
+    spine address add 192.168.$n.0/31 dev pe$n
+    spine address add 2001:db8:$n::/127 dev pe$n nodad
+    spine link set pe$n up
+done
 """
-OBJECTS = f"""\
+UPLINK = """
+ip address add 192.168.$0.1/31 dev eth1
+ip address add 2001:db8:$0::1/127 dev eth1 nodad
+ip link set eth1 up
+"""
+OBJECTS = """\
 apiVersion: network.openperouter.io/v1alpha1
 kind: Underlay
-metadata: {{name: fabric, namespace: {NAMESPACE}}}
+metadata: {name: fabric-NUMBER, namespace: dualpath-system}
 spec:
+  nodeSelector: {matchLabels: {kubernetes.io/hostname: node-NUMBER}}
   asn: 65001
   interfaces:
-  - {{type: NetworkDevice, networkDevice: {{interfaceName: eth1}}}}
+  - {type: NetworkDevice, networkDevice: {interfaceName: eth1}}
   neighbors:
-  - {{asn: 65000, address: 192.168.1.0}}
-  - {{asn: 65000, address: "2001:db8:1::"}}
-  tunnelEndpoint: {{cidrs: [100.64.0.0/24]}}
-  gracefulRestart: {{}}
+  - {asn: 65000, address: 192.168.NUMBER.0}
+  - {asn: 65000, address: "2001:db8:NUMBER::"}
+  tunnelEndpoint: {cidrs: [100.64.0.0/24]}
+  gracefulRestart: {}
 ---
 apiVersion: network.openperouter.io/v1alpha1
 kind: L3Passthrough
-metadata: {{name: host, namespace: {NAMESPACE}}}
+metadata: {name: host-NUMBER, namespace: dualpath-system}
 spec:
+  nodeSelector: {matchLabels: {kubernetes.io/hostname: node-NUMBER}}
   hostSession:
     asn: 65001
     hostASN: 65101
-    localCIDR: {{ipv4: 10.20.0.0/24, ipv6: "2001:db8:20::/64"}}
+    localCIDR: {ipv4: 10.2NUMBER.0.0/24, ipv6: "2001:db8:2NUMBER::/64"}
 """
 KINDS = ("underlays.network.openperouter.io", "l3passthroughs.network.openperouter.io")
 # FRR that is none of ours, in the image of the router.
@@ -107,21 +125,28 @@ class Site:
         items = self.cluster.get("pods", f"--namespace={NAMESPACE}", selector)["items"]
         return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
 
-    def pod(self, name: str) -> Pod:
-        (found,) = self.pods(name)
+    def pod(self, name: str, node: str = NODES[0]) -> Pod:
+        (found,) = (pod for pod in self.pods(name) if pod["spec"].get("nodeName") == node)
         return found
 
-    def exec(self, owner: str, *command: str, namespace: str = NAMESPACE) -> str:
-        return self.cluster.kubectl("exec", f"--namespace={namespace}", owner, "--", *command)
+    def uids(self, *names: str) -> frozenset[str]:
+        return frozenset(pod["metadata"]["uid"] for name in names for pod in self.pods(name))
 
-    def dualpath(self, *words: str) -> Any:  # noqa: ANN401 - JSON
-        return yaml.safe_load(self.exec("daemonset/dualpath", "dualpath", *words, "-o", "json"))
+    def delete(self, pod: Pod) -> None:
+        self.cluster.kubectl("delete", "pod", pod["metadata"]["name"], f"--namespace={NAMESPACE}")
+
+    def is_node_ready(self, node: str = NODES[0]) -> bool:
+        """Tell what `dualpath status` says on a node."""
+        pod = self.pod("dualpath", node)["metadata"]["name"]
+        command = ("dualpath", "status", "-o", "json")
+        shown = self.cluster.kubectl("exec", f"--namespace={NAMESPACE}", pod, "--", *command)
+        return bool(json.loads(shown)["ready"])
 
     def are_ready(self, *names: str, but: frozenset[str] = frozenset()) -> bool:
         """Tell whether every pod of these parts is ready, and none is one of `but` (uids)."""
         for name in names:
             found = self.pods(name)
-            if not found or any(pod["metadata"]["uid"] in but for pod in found):
+            if len(found) < len(NODES) or any(pod["metadata"]["uid"] in but for pod in found):
                 return False
             if not all(is_true("Ready", pod) for pod in found):
                 return False
@@ -157,6 +182,7 @@ class Site:
             "spec": {
                 "automountServiceAccountToken": False,
                 "terminationGracePeriodSeconds": 1,
+                "nodeName": NODES[0],
                 "containers": [container],
                 **spec,
             },
@@ -173,23 +199,32 @@ class Site:
     def _has_account(self) -> bool:
         return bool(self.cluster.get("serviceaccounts")["items"])
 
+    def add_routes(self) -> None:
+        """Let each node reach the fabric by its host leg."""
+        for node, legs in LEGS.items():
+            for far, leg in zip(FAR, legs, strict=True):
+                self.cluster.machines[node].run("ip", "route", "replace", far, "via", leg)
+
     def ping(self) -> None:
-        """Ping the fabric once from the node."""
-        for far in FAR:
-            self.cluster.here.run("ping", "-c1", "-W2", far)
+        """Ping the fabric once from each node."""
+        for machine in self.cluster.machines.values():
+            for far in FAR:
+                machine.run("ping", "-c1", "-W2", far)
 
     @contextmanager
     def no_packet_lost(self) -> Iterator[None]:
-        """Ping the fabric from the node for the length of a block."""
-        here = self.cluster.here
-        logs = [self._logs / f"ping{n}" for n in range(len(FAR))]
+        """Ping the fabric from each node for the length of a block."""
         ping = ("ping", "-q", "-i0.02", "-W1")
-        pings = [here.start(log, *ping, far) for log, far in zip(logs, FAR, strict=True)]
+        pings = {}
+        for node, machine in self.cluster.machines.items():
+            for far in FAR:
+                log = self._logs / f"ping-{node}-{far}"
+                pings[log] = machine.start(log, *ping, far)
         yield
-        here.run("pkill", "-INT", "-x", "ping")  # of this machine, which sees no others
-        for process in pings:
+        for machine in self.cluster.machines.values():
+            machine.run("pkill", "-INT", "-x", "ping")  # which sees no other machine's
+        for log, process in pings.items():
             process.wait(timeout=READY_S)
-        for log in logs:
             text = log.read_text()
             sent, answered = re.findall(r"(\d+) packets transmitted, (\d+) received", text)[0]
             assert int(sent) > 100, text
@@ -207,11 +242,20 @@ def site(logs: Path) -> Iterator[Site]:
         found.apply([each for path in crds for each in chart.objects(path.read_text())])
         found.apply(chart.objects((CHECKOUT / "deploy/operator/namespace.yaml").read_text()))
         here.install()
-        found.here.run("sh", "-ec", CABLE, found.pid_of(here.run_frr("spine", SPINE)))
+        _connect(found, here.run_frr("spine", SPINE))
         found.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
-        found.apply(chart.objects(OBJECTS))
+        for number in range(1, len(NODES) + 1):
+            found.apply(chart.objects(OBJECTS.replace("NUMBER", str(number))))
         here.wait_for("dualpath", "dualpath-router", "dualpath-operator")
-        for far, leg in zip(FAR, LEG, strict=True):
-            found.here.run("ip", "route", "replace", far, "via", leg)
+        here.add_routes()
         here.ping()
         yield here
+
+
+def _connect(found: Cluster, spine: Pod) -> None:
+    """Connect a NIC of each node to the fabric."""
+    found.here.run("sh", "-ec", CABLES, found.pid_of(spine))
+    found.here.run("ip", "link", "set", "cable1", "name", "eth1")
+    found.here.give("cable2", found.machines[NODES[1]], "eth1")
+    for number, node in enumerate(NODES, 1):
+        found.machines[node].run("sh", "-ec", UPLINK, str(number))

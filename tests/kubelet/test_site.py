@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kubelet.cluster import KubectlError, is_true
+from tests.kubelet.cluster import NODES, KubectlError, is_true
 from tests.kubelet.site import KINDS, NAMESPACE, Site
 
 pytestmark = [pytest.mark.images, pytest.mark.long]
 
 NODE_AGENT = f"system:serviceaccount:{NAMESPACE}:dualpath"
 PARTS = ("dualpath", "dualpath-router", "dualpath-operator")
-
-
-def uids(here: Site, name: str) -> frozenset[str]:
-    return frozenset(pod["metadata"]["uid"] for pod in here.pods(name))
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -43,22 +39,24 @@ def test_node_agent_has_no_other_rights(here: Site, verb: str, what: str) -> Non
 @pytest.mark.parametrize("kind", KINDS)
 def test_objects_are_ready_by_node_and_operator(here: Site, kind: str) -> None:
     def ready() -> bool:
-        (found,) = here.cluster.get(kind, f"--namespace={NAMESPACE}")["items"]
-        rows = found.get("status", {}).get("nodes", ())
-        return is_true("Ready", found) and [row["ready"] for row in rows] == [True]
+        found = here.cluster.get(kind, f"--namespace={NAMESPACE}")["items"]
+        rows = [row for each in found for row in each.get("status", {}).get("nodes", ())]
+        if not all(is_true("Ready", each) for each in found):
+            return False
+        return sorted((row["name"], row["ready"]) for row in rows) == [(n, True) for n in NODES]
 
-    here.cluster.until(ready, f"{kind} is not Ready")
+    here.cluster.until(ready, f"{kind} are not Ready")
 
 
 def test_objects_of_both_groups_are_listed_by_their_category(here: Site) -> None:
     """The name of a kind alone means group dualpath.io, which comes first."""
     assert not here.cluster.get("underlays", "-A")["items"]
     names = {item["metadata"]["name"] for item in here.cluster.get("dualpath", "-A")["items"]}
-    assert names == {"fabric", "host"}
+    assert names == {"fabric-1", "fabric-2", "host-1", "host-2"}
 
 
 def test_api_server_asks_the_operator_about_a_change(here: Site) -> None:
-    (wrong,) = here.cluster.get(KINDS[1], f"--namespace={NAMESPACE}")["items"]
+    wrong, _ = here.cluster.get(KINDS[1], f"--namespace={NAMESPACE}")["items"]
     wrong["metadata"] = {"name": "second", "namespace": NAMESPACE}
     with pytest.raises(KubectlError, match="a node can have one L3Passthrough only"):
         here.cluster.apply([wrong])
@@ -66,11 +64,9 @@ def test_api_server_asks_the_operator_about_a_change(here: Site) -> None:
 
 def test_pod_of_the_router_is_deleted_without_a_lost_packet(here: Site) -> None:
     with here.no_packet_lost():
-        before = uids(here, "dualpath-router")
-        here.cluster.kubectl(
-            "delete", "pod", here.pod("dualpath-router")["metadata"]["name"], "-n", NAMESPACE
-        )
-        here.wait_for("dualpath-router", but=before)
+        before = here.pod("dualpath-router")
+        here.delete(before)
+        here.wait_for("dualpath-router", but=frozenset({before["metadata"]["uid"]}))
         here.wait_for("dualpath")
 
 
@@ -87,9 +83,7 @@ def test_container_of_the_router_is_killed_without_a_lost_packet(here: Site) -> 
 
 def test_pod_of_the_controller_is_deleted_without_a_lost_packet(here: Site) -> None:
     with here.no_packet_lost():
-        before = uids(here, "dualpath")
-        here.cluster.kubectl(
-            "delete", "pod", here.pod("dualpath")["metadata"]["name"], "-n", NAMESPACE
-        )
-        here.wait_for("dualpath", but=before)
-    assert here.dualpath("status")["ready"]
+        before = here.pod("dualpath")
+        here.delete(before)
+        here.wait_for("dualpath", but=frozenset({before["metadata"]["uid"]}))
+    assert here.is_node_ready()

@@ -64,6 +64,7 @@ class Machine:
     """Runs commands in the namespaces of a process; /run of it is at `run_directory`."""
 
     def __init__(self, pid: int, programs: Programs) -> None:
+        self.pid = pid
         self.programs = programs
         self._started: list[subprocess.Popen[bytes]] = []
         self._enter = ["nsenter", f"--target={pid}", "--mount", "--net", "--pid"]
@@ -107,6 +108,11 @@ class Machine:
             )
         self._started.append(process)
         return process
+
+    def give(self, device: str, other: Machine, name: str) -> None:
+        """Move a device to another machine, under another name."""
+        command = ["ip", "link", "set", device, "netns", str(other.pid), "name", name]
+        subprocess.run(["nsenter", f"--net=/proc/{self.pid}/ns/net", *command], check=True)
 
     def reap(self) -> None:
         """Wait for every program that was started, once the machine is gone."""
