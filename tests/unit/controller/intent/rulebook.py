@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.unit.controller.intent.rulebook_differences import DIFFERENCES
-from tests.unit.controller.intent.rulebook_outputs import FRR_CONF, LAYOUT, TOLD
+from tests.unit.controller.intent.rulebook_outputs import FRR_CONF, LAYOUT, STATUS
 
 RESOURCES: Mapping[str, str] = {
     # Every resource
@@ -23,27 +23,30 @@ RESOURCES: Mapping[str, str] = {
     "Manifest.unknown": "Nothing is ignored: an unknown field rejects the resource.",
     "Manifest.all": "Every error of a manifest is reported, with its file, line and column, and "
     "the name that was probably meant.",
-    "Manifest.addresses": "No field accepts an address that its place cannot have: unspecified, "
-    "loopback, multicast, class E, IPv4-mapped, IPv6 link-local, a network or broadcast address "
-    "as a host, a /0. A neighbor may be IPv6 link-local, and a listenRange may be a /0.",
+    "Manifest.addresses": "No field accepts an address that is impossible there: unspecified, "
+    "loopback, multicast, class E, IPv4-mapped, IPv6 link-local, a network or broadcast address as "
+    "a host, a /0. A neighbor may be IPv6 link-local, and a listenRange may be a /0.",
     "Manifest.null": "A field that is null counts as absent.",
     "Manifest.older": "Older field names and forms mean the same as today's.",
-    "Manifest.older.conflict": "An older name beside the new one is a contradiction.",
-    "Manifest.name": "Names are unique per kind and Kubernetes namespace; the first of two stays. "
-    "A resource of any but the usual namespaces is called namespace/name.",
+    "Manifest.older.conflict": "An older name together with the new one is an error.",
+    "Manifest.name": "Names are unique per kind and Kubernetes namespace; of two resources with "
+    "one name, the first is accepted. A resource outside the usual namespaces is called "
+    "namespace/name.",
     "Manifest.nodeSelector": "Selectors take labels and expressions with In, NotIn, Exists, "
     "DoesNotExist. An empty one selects every node.",
     "Manifest.isolation": "A rejected resource states why, and does not affect the others.",
     "Manifest.merge": "Several files and directories are one set of resources.",
-    "Manifest.lastGood": "A broken edit leaves the earlier version in force; a deletion takes "
-    "effect.",
+    "Manifest.lastGood": "After a broken edit the earlier version stays in force; a deletion "
+    "takes effect.",
     "Static.layout": "Static files: underlays[], l3vnis[], l2vnis[], l3vpns[], rawfrrconfigs[], "
     "bgppassthrough, each a spec with an optional name.",
-    "Node.index": "The node's number comes from a file or the command line, which wins.",
+    "Node.index": "The node's number comes from a file or the command line; the command line "
+    "overrides the file.",
     "Node.name": "A name on the command line must be that of a node in the files, unless it comes "
     "with an index.",
-    "Node.index.interface": "Or it is the host part of an interface's address: the first IPv4 "
-    "one, else the first IPv6 one, or the first within `cidr`.",
+    "Node.index.interface": "The number may also be the host part of an interface's address: of "
+    "the first IPv4 address, else of the first IPv6 address, or of the first address within "
+    "`cidr`.",
     "Node.datapath": "kernel or dpdk, as in the Underlay, for this node.",
     "Node.settings": "nodeName, which selectors see, and logLevel come from `Node` or "
     "node-config.yaml.",
@@ -51,7 +54,7 @@ RESOURCES: Mapping[str, str] = {
     "Underlay.one": "A node has at most one.",
     "Underlay.asn": "Required, 1 to 4294967295.",
     "Underlay.routerIDCIDR": "An IPv4 CIDR, 10.0.0.0/24 by default.",
-    "Underlay.routerID": "The router id is address nodeIndex + 1 of routerIDCIDR.",
+    "Underlay.routerID": "The router ID is address nodeIndex + 1 of routerIDCIDR.",
     "Underlay.routerIDCIDR.size": "routerIDCIDR contains an address for the node.",
     "Underlay.neighbors": "1 to 128 neighbors.",
     "Underlay.neighbors.unique": "No address and no interface occurs twice.",
@@ -60,7 +63,7 @@ RESOURCES: Mapping[str, str] = {
     "Underlay.interfaces.unique": "No interface occurs twice.",
     "Underlay.interfaceName": "^[a-zA-Z][a-zA-Z0-9._-]*$, up to 15 characters. A VLAN device is "
     "accepted.",
-    "Underlay.interfaceName.free": "Not the name of another device of the router.",
+    "Underlay.interfaceName.free": "Different from the names of all other devices of the router.",
     "Underlay.dpdk": "Dualpath only: device arguments, and a wiring `owned` (which needs them) or "
     "`shared`.",
     "Underlay.cniDevice": "An interface of type CNIDevice has a network configuration list of CNI "
@@ -71,8 +74,8 @@ RESOURCES: Mapping[str, str] = {
     "Underlay.tunnelEndpoint": "One or two CIDRs, one per family.",
     "Underlay.tunnelEndpoint.size": "Each CIDR contains an address for the node.",
     "Underlay.vtep": "The VTEP is address nodeIndex of each CIDR, as /32 or /128 on lo.",
-    "Underlay.gracefulRestart": "On when present. Restart time and stale path time are 1 to 4095 "
-    "seconds, 120 and 360 by default.",
+    "Underlay.gracefulRestart": "Enabled if present. Restart time and stale path time are 1 to "
+    "4095 seconds, 120 and 360 by default.",
     "Underlay.clusterID": "An IPv4 address outside routerIDCIDR, 192.0.2.1 by default.",
     "Underlay.suppressFIBPending": "Dualpath only: true or false. It applies to the tenants' "
     "instances too.",
@@ -84,15 +87,15 @@ RESOURCES: Mapping[str, str] = {
     "system ID.",
     "Underlay.isis.level": "1 or 2; both by default.",
     "Underlay.isis.features": "advertisePassiveOnly, and passive on an interface; no others.",
-    "Underlay.isis.interfaces": "Up to 128, each once. One that is neither lo nor one of the "
-    "Underlay's is accepted, with a remark.",
+    "Underlay.isis.interfaces": "Up to 128, each once. An interface that is neither lo nor one "
+    "of the Underlay's is accepted, with a remark.",
     "Underlay.srv6": "srv6 is refused by name.",
     # Neighbor
     "Neighbor.asn-or-type": "Exactly one of asn and type (External, Internal).",
     "Neighbor.peer": "Exactly one of address, interface and listenRange. Dualpath only: an IPv6 "
     "link-local address may have an interface.",
-    "Neighbor.address": "An IP address. An IPv6 link-local one comes with its interface, or "
-    "belongs to the only one.",
+    "Neighbor.address": "An IP address. An IPv6 link-local address needs its interface, unless "
+    "the Underlay has only one.",
     "Neighbor.address.own": "Dualpath only: not this node's own VTEP.",
     "Neighbor.interface": "Up to 15 characters, no `/`, `:` or blank, not `.` or `..`.",
     "Neighbor.interface.known": "An interface that is not one of the Underlay's is accepted, with "
@@ -100,8 +103,8 @@ RESOURCES: Mapping[str, str] = {
     "Neighbor.listenRange": "A CIDR, 0.0.0.0/0 included; not one from which no peer can connect, "
     "such as IPv6 link-local.",
     "Neighbor.port": "0 to 16384.",
-    "Neighbor.ebgpMultiHop": "At most one property, with a ttl of 1 to 255. It is left out, with "
-    "a remark, of a session that is internal or on a link.",
+    "Neighbor.ebgpMultiHop": "At most one property, with a ttl of 1 to 255. A session that is "
+    "internal or on a link ignores it, with a remark.",
     "Neighbor.addressFamilies": "ipv4unicast, ipv6unicast, evpn, each once. They replace the "
     "defaults.",
     "Neighbor.addressFamilies.default": "The session's own family, those of the tunnel endpoint "
@@ -109,15 +112,17 @@ RESOURCES: Mapping[str, str] = {
     "Neighbor.routeReflectorClient": "Needs a neighbor of type Internal.",
     "Neighbor.vpn": "ipv4vpn and ipv6vpn are refused by name.",
     # Any BGP session
-    "Session.password": "1 to 80 bytes of printable characters, no blank: TCP MD5 and FRR accept "
-    "no more, though OpenPERouter accepts 128.",
+    "Session.password": "1 to 80 bytes of printable characters without blanks: TCP MD5 and FRR "
+    "accept no longer password, though OpenPERouter accepts 128.",
     "Session.password.one": "password, passwordFile and passwordSecret exclude one another.",
-    "Session.password.secrecy": "In no message, log, command line or `render`.",
-    "Session.passwordFile": "Dualpath only: a file, relative to the manifest, closed to others.",
-    "Session.passwordSecret": "A Secret of the secrets directory, closed to others. In "
-    "OpenPERouter the field has no effect.",
-    "Session.timers": "Hold and keepalive come together. Hold is 0 or at least 3, and not below "
-    "keepalive.",
+    "Session.password.secrecy": "A password appears in no message, log, command line or output "
+    "of `render`.",
+    "Session.passwordFile": "Dualpath only: a file, relative to the manifest, without access "
+    "for other users.",
+    "Session.passwordSecret": "A Secret of the secrets directory, without access for other "
+    "users. In OpenPERouter the field has no effect.",
+    "Session.timers": "Hold and keepalive time are given together. The hold time is 0 or at "
+    "least 3, and not below the keepalive time.",
     "Session.connectTime": "1 to 65535 seconds.",
     "Session.bfd": "Intervals 10 to 60000 ms, multiplier 2 to 255, mode Active or Passive, TTL 1 "
     "to 254. Echo is refused by name.",
@@ -132,10 +137,10 @@ RESOURCES: Mapping[str, str] = {
     "VNI.underlayAddressFamily": "IPv4 or IPv6; by default IPv4 if the tunnel endpoint has it.",
     "VNI.routeTargets": "AS:number or address:number, six bytes in all, up to 100 per list. On "
     "L3VNIs and, Dualpath only, on L2VNIs.",
-    "VNI.hostNetns": "Dualpath only: the namespace in which the host leg ends, by name or path, "
+    "VNI.hostNetns": "Dualpath only: the namespace of the host end of the leg, by name or path, "
     "without blanks.",
-    "VNI.mtu": "The underlay's MTU less 50 bytes, less 70 with an IPv6 VTEP. Too small a result "
-    "gets a remark.",
+    "VNI.mtu": "The underlay's MTU minus 50 bytes, minus 70 with an IPv6 VTEP. A result that is "
+    "too small gets a remark.",
     "L3VNI.vrf": "Required, ^[a-zA-Z][a-zA-Z0-9_-]*$, up to 15 characters.",
     "L3VNI.vrf.unique": "One L3VNI per VRF.",
     "L3VNI.vrf.free": "Dualpath only: not the name of another device of the router, nor one that "
@@ -150,14 +155,14 @@ RESOURCES: Mapping[str, str] = {
     "HostSession.localCIDR.fabric": "Dualpath only: that of a passthrough contains no address of "
     "the tunnel endpoint, and no neighbor.",
     "HostSession.localCIDR.size": "It contains an address for this node's host.",
-    "HostSession.addresses": "The router has the first usable address, the host the one 1 + "
-    "nodeIndex after it, with the pool's length.",
+    "HostSession.addresses": "The router has the first usable address; the host's address is 1 "
+    "+ nodeIndex after it, with the pool's length.",
     "HostSession.options": "Dualpath only: password, timers, BFD, filters, gracefulRestart.",
     "HostSession.announced": "The host's addresses and the gateways' subnets are advertised.",
     # L2VNI
-    "L2VNI.routingDomain": "By the name of an L3VNI, first of the same namespace, or by the older "
-    "`vrf`, not both.",
-    "L2VNI.vrf": "A VRF that no L3VNI makes is made by its first L2VNI, with a remark.",
+    "L2VNI.routingDomain": "Given by the name of an L3VNI, preferably of the same namespace, or by "
+    "the older `vrf`, but not both.",
+    "L2VNI.vrf": "If no L3VNI creates the VRF, its first L2VNI does, with a remark.",
     "L2VNI.routingDomain.l3vpn": "A routing domain of type L3VPN is refused by name.",
     "L2VNI.routingDomain.missing": "A missing or failed routing domain is reported as "
     "DependencyFailed.",
@@ -166,18 +171,19 @@ RESOURCES: Mapping[str, str] = {
     "L2VNI.gatewayMAC": "00:f3 and VNI + 1, the same on every node.",
     "L2VNI.hostMaster": "A Linux or Open vSwitch bridge. External has a name of up to 15 "
     "characters, Managed has none.",
-    "L2VNI.hostMaster.device": "Managed makes br-hs-<vni>. Without a master the host leg is "
+    "L2VNI.hostMaster.device": "Managed creates br-hs-<vni>. Without a master the host leg is "
     "detached.",
     # L3Passthrough and RawFRRConfig
     "L3Passthrough.one": "A node has at most one.",
     "L3Passthrough.underlay": "Needs an Underlay, but no tunnel endpoint.",
     "L3Passthrough.hostSession": "Required.",
-    "L3Passthrough.asn": "asn is the Underlay's, in whose instance the session is.",
+    "L3Passthrough.asn": "asn is that of the Underlay, because the session is in the Underlay's "
+    "instance.",
     "L3Passthrough.hostASN": "hostASN may equal asn.",
     "L3Passthrough.gracefulRestart": "It is the Underlay's, and refused here.",
     "RawFRRConfig.rawConfig": "Required, without control characters.",
     "RawFRRConfig.priority": "0 or more, 0 by default; low comes first.",
-    "RawFRRConfig.experiment": "Its status always says that it is for experimentation only.",
+    "RawFRRConfig.experiment": "Its status always remarks that it is for experimentation only.",
     "RawFRRConfig.alone": "Works without an Underlay.",
 }
 
@@ -185,7 +191,7 @@ BOOK: Mapping[str, Mapping[str, str]] = {
     "Resources": RESOURCES,
     "Generated frr.conf": FRR_CONF,
     "Devices and settings": LAYOUT,
-    "Status and commands": TOLD,
+    "Status and commands": STATUS,
     "Differences from OpenPERouter": DIFFERENCES,
 }
 RULES = {identity: text for part in BOOK.values() for identity, text in part.items()}

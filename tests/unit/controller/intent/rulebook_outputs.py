@@ -74,35 +74,35 @@ LAYOUT: Mapping[str, str] = {
     "ends have those of both families.",
     "Layout.leg.bridged": "The leg of an L2VNI is in the VNI's bridge, and has no address.",
     "Layout.gateway": "Gateways are on the bridge, with the same MAC on every node.",
-    "Layout.hostBridge": "The host end is in `br-hs-<vni>`, which is made and removed with it, or "
-    "in an existing bridge, which stays.",
-    "Layout.hostBridge.ovs": "Or in an Open vSwitch bridge. One that Dualpath made has the "
-    "external id `created-by=dualpath`, and no other is removed.",
+    "Layout.hostBridge": "The host end is in `br-hs-<vni>`, which is created and removed with "
+    "it, or in an existing bridge, which stays.",
+    "Layout.hostBridge.ovs": "The host end may also be in an Open vSwitch bridge. A bridge that "
+    "Dualpath created has the external id `created-by=dualpath`; no other bridge is removed.",
     "Layout.passthrough": "`pt-ns` in the forwarding namespace and `pt-host` on the host, "
     "addressed, with the MTU that they have.",
     "Layout.mtu": "Both ends of a leg have the MTU of the overlay; those of a passthrough keep "
     "theirs.",
-    "Layout.mtu.narrowest": "The overlay's MTU follows from the narrowest NIC's, wherever that "
-    "NIC is at the moment.",
+    "Layout.mtu.narrowest": "The overlay's MTU follows from the smallest MTU of the NICs, in "
+    "whichever namespace they are.",
     "Layout.sysctls": "Forwarding in both families; neighbors that announce themselves are "
     "learned (arp_accept, accept_untracked_na).",
     "Layout.sysctls.missing": "A setting that this kernel does not have is skipped and reported.",
     "Layout.order": "FRR's configuration before the VXLAN devices; devices in the order of their "
     "dependencies: VRF, VNI, leg.",
-    "Layout.twice": "What is already as desired is not written again.",
-    "Layout.remove": "A device with Dualpath's mark is removed when no manifest asks for it; no "
-    "other is.",
-    "Layout.failure": "A device that cannot be made fails its resource and those that depend on "
-    "it; the others are made.",
+    "Layout.twice": "A row or device that is as desired is not written again.",
+    "Layout.remove": "A device with Dualpath's mark is removed when no manifest wants it; no "
+    "other device is removed.",
+    "Layout.failure": "If a device cannot be created, its resource fails, and so do those that "
+    "depend on it; the others are created.",
     "Layout.neighbors": "Stale hosts are probed.",
 }
 
-TOLD: Mapping[str, str] = {
+STATUS: Mapping[str, str] = {
     "Status.reasons": "ValidationFailed, DependencyFailed, UnderlayFailed, "
     "OverlayAttachmentFailed or FrrConfigurationFailed, with a sentence.",
-    "Status.generation": "The version of a resource that is in force, beside the desired one.",
-    "Status.degraded": "A failed resource leaves the router ready, and degraded.",
-    "Manifest.watched": "Manifests and passwords are watched, and a change is applied once nobody "
-    "writes any more.",
-    "Manifest.command": "`dualpath validate` and `render` judge manifests and change nothing.",
+    "Status.generation": "The version of a resource that is in force, and the desired version.",
+    "Status.degraded": "With a failed resource the router stays ready, but is degraded.",
+    "Manifest.watched": "Manifests and passwords are watched, and a change is applied once the "
+    "files are no longer written.",
+    "Manifest.command": "`dualpath validate` and `render` check manifests and change nothing.",
 }
