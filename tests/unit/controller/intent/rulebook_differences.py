@@ -44,13 +44,8 @@ DIFFERENCES: Mapping[str, str] = {
 }
 
 ABSENT: Mapping[str, str] = {
-    "Kubernetes namespaces, owner references, admission webhooks, a status object per node": (
-        "Manifests are files: Dualpath judges them when it reads them, and `dualpath status` and "
-        "Inspect show what came of each resource."
-    ),
-    "`status.failedResources[].message` of at most 500 characters": "No limit: nothing stores it.",
     "`OpenPERouter`: where an operator runs its pods, probes and sockets of Open vSwitch": (
-        "No operator exists; the kind is refused by name."
+        "The chart's values say that; the kind is refused by name."
     ),
     "L3VPN and SRv6: their resource, neighbors' families, devices, settings and lines": (
         "Refused by name, see [MANIFESTS.md](MANIFESTS.md#not-supported-yet)."
@@ -59,8 +54,7 @@ ABSENT: Mapping[str, str] = {
         "They may: the interface is removed by the plugins that made it, and made again."
     ),
     "`can_start.sh` beside static files": "Whoever starts the controller decides when.",
-    "Static files mirrored as resources of a cluster": "No cluster.",
-    "RawFRRConfig only in the operator's namespace": "Files have no namespaces.",
+    "RawFRRConfig only in the operator's namespace": "Any namespace: RBAC decides who may.",
     "Daemons and options with which FRR is started; grout's plugin in zebra": (
         "Dualpath does not start FRR; OPERATIONS.md lists the options that it needs."
     ),
