@@ -27,7 +27,7 @@ def lists() -> str:
     different = "".join(_item(field, why) for field, why in DIFFERENT.items())
     return (
         f"\n{refused}"
-        "\nThese fields, of any kind, accept something else than the schemas say:\n"
+        "\nThese fields, in any kind, accept other values than the schemas do:\n"
         f"\n{different}\n"
     )
 
