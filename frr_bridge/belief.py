@@ -37,9 +37,9 @@ WAITING = frozenset({State.CONVERGING, State.HELD})
 PATIENCE = 1 / 3
 """After which part of the shortest hold time of its sessions a bgpd that does not answer hangs.
 
-bgpd is asked about every two seconds. A session expires when nothing was read from it for its hold
-time, so after at least two thirds of that in a bgpd that stopped: the last keepalive may be one
-third old then (RFC 4271, section 10).
+bgpd is asked every two seconds, or twice in that time. A session expires when nothing was read from
+it for its hold time, so after at least two thirds of that in a bgpd that stopped: the last
+keepalive may be one third old then (RFC 4271, section 10).
 """
 
 
@@ -67,7 +67,7 @@ class Belief:
         self._asked = 0  # the bgpd incarnation for which `alone` was last decided
         self._progress: Hashable = None
         self._progress_at = 0.0
-        self._patience_s = float("inf")  # until some session is up, none can expire
+        self.patience_s = float("inf")  # until some session is up, none can expire
         self._unanswered_since = 0.0  # when the oldest question to bgpd without an answer was put
         self._waited_out = False  # the hold is over, and bgpd still hangs
 
@@ -107,7 +107,7 @@ class Belief:
 
     def peers_seen(self, neighbors: Any) -> None:  # noqa: ANN401  JSON of bgpd
         self.known = frozenset(convergence.established(neighbors))
-        self._patience_s = PATIENCE * convergence.shortest_hold_s(neighbors)
+        self.patience_s = PATIENCE * convergence.shortest_hold_s(neighbors)
 
     # -- a bgpd that hangs ----------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class Belief:
 
     def answered(self, now: float) -> None:
         """Note that bgpd answers. What a hang did to its sessions shows only from now on."""
-        if self._unanswered_since and now - self._unanswered_since > self._patience_s:
+        if self._unanswered_since and now - self._unanswered_since > self.patience_s:
             self._progress = None
         if self.reason == HUNG:
             self.reason = CONVERGING
@@ -127,7 +127,7 @@ class Belief:
         """Report whether bgpd has not answered for so long that its sessions may expire."""
         since = self._unanswered_since
         waiting = bool(self._hold_s and since) and not self._waited_out
-        return waiting and now - since > self._patience_s
+        return waiting and now - since > self.patience_s
 
     def bgpd_hung(self, now: float) -> None:
         self.reason = HUNG

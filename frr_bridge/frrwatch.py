@@ -251,7 +251,7 @@ class FrrWatch:
                     await self._ask_whether_it_hangs()
                 elif await self._note_peers():
                     peers_at = time.monotonic() + rest_s(_PEERS_S, began)
-                asked_at = time.monotonic() + _PEERS_S
+                asked_at = time.monotonic() + question_s(self.belief.patience_s)
 
     async def _ask_whether_it_hangs(self) -> None:
         """Ask bgpd something that costs it nothing: the list of hundreds of peers does."""
@@ -270,6 +270,11 @@ class FrrWatch:
         if self._bridge.session.state is State.LIVE:
             self.belief.peers_seen(neighbors)
         return True
+
+
+def question_s(patience_s: float) -> float:
+    """Return the time between two questions, so that a hang is noticed before a session expires."""
+    return min(_PEERS_S, patience_s / 2)
 
 
 def rest_s(period_s: float, began: float) -> float:

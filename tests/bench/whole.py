@@ -8,6 +8,7 @@ that our own parts are what is measured; the C program of the other bench writes
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import signal
@@ -292,4 +293,6 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int([*sys.argv, "1000000"][1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("routes", type=int, nargs="?", default=1_000_000)
+    main(parser.parse_args().routes)

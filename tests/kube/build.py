@@ -7,7 +7,6 @@ edits them keeps what was compiled: `GOCACHE=DIRECTORY python -m tests.kube.buil
 """
 
 import argparse
-import fcntl
 import hashlib
 import os
 import shutil
@@ -23,7 +22,7 @@ from tests.lab import host
 from tests.lab.debian import private_apt
 from tests.lab.errors import LabError
 from tests.lab.host import Say
-from tests.lab.rootfs import cache_directory, in_use
+from tests.lab.rootfs import building, cache_directory, in_use
 
 HERE = Path(__file__).parent
 PACKAGES = HERE / "packages.txt"
@@ -81,7 +80,7 @@ def build(say: Say) -> Programs:
     if found.directory.is_dir():
         return found
     host.prepare(say)
-    with _locked(say):
+    with building("the API server", "kube.lock", say):
         if not found.directory.is_dir():
             _build(found.directory, say)
     return found
@@ -96,19 +95,6 @@ def _versions() -> Mapping[str, str]:
     lines = PACKAGES.read_text().splitlines()
     rows = [line.split() for line in lines if not line.startswith("#")]
     return {row[0]: row[1] for row in rows}
-
-
-@contextmanager
-def _locked(say: Say) -> Iterator[None]:
-    cache = cache_directory()
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "kube.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another run is building the API server; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _build(final: Path, say: Say) -> None:

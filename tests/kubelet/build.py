@@ -9,7 +9,6 @@ whose name changes with the recipe. Whoever edits the recipe keeps what was comp
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import os
 import re
@@ -25,7 +24,7 @@ from pathlib import Path
 from tests.lab import debian, host
 from tests.lab.errors import LabError
 from tests.lab.host import Say
-from tests.lab.rootfs import cache_directory, in_use
+from tests.lab.rootfs import building, cache_directory, in_use
 
 SUITE = "bookworm"
 VERSION = "1.20.2"
@@ -76,23 +75,10 @@ def build(say: Say) -> Programs:
     if found.directory.is_dir():
         return found
     host.prepare(say)
-    with _locked(say):
+    with building("Kubernetes", "kubelet.lock", say):
         if not found.directory.is_dir():
             _build(found.directory, say)
     return found
-
-
-@contextmanager
-def _locked(say: Say) -> Iterator[None]:
-    cache = cache_directory()
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "kubelet.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another run is building Kubernetes; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _build(final: Path, say: Say) -> None:

@@ -67,7 +67,7 @@ class Hosts:
                 self._announce(packed, number)
 
     def receive(self) -> None:
-        """Answer every frame that is there."""
+        """Read the frames received so far, and answer them."""
         while True:
             try:
                 frame, origin = self.socket.recvfrom(2048)

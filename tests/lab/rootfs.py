@@ -62,7 +62,7 @@ def prepare(project: Project, say: Say) -> Trees:
     )
     if _complete(trees):
         return trees
-    with _locked(cache, say), ThreadPoolExecutor() as pool:
+    with building("the lab", "lock", say), ThreadPoolExecutor() as pool:
         others = [
             pool.submit(_build, FRR_8_4, trees.frr_8_4, say),
             pool.submit(_build, FRR_10_3, trees.frr_10_3, say),
@@ -88,7 +88,7 @@ def clean(say: Say) -> None:
     cache = cache_directory()
     if not cache.exists():
         return
-    with _locked(cache, say), (cache / IN_USE).open("w") as lock:
+    with building("the lab", "lock", say), (cache / IN_USE).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -105,13 +105,15 @@ def _complete(trees: Trees) -> bool:
 
 
 @contextmanager
-def _locked(cache: Path, say: Say) -> Iterator[None]:
+def building(what: str, lock_name: str, say: Say) -> Iterator[None]:
+    """Build something in the cache, one run after the other."""
+    cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
+    with (cache / lock_name).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another run is building the lab; waiting for it")
+            say(f"another run is building {what}; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -8,6 +8,7 @@ import pytest
 
 from frr_bridge.belief import ALONE, CONVERGING, DEAD, HUNG, PATIENCE, Belief, Life
 from frr_bridge.convergence import SETTLE_S, SILENCE_S, START_S
+from frr_bridge.frrwatch import TICK_S, question_s
 from frr_bridge.session import Input, State
 
 HOLD_S = 150.0
@@ -190,6 +191,14 @@ def believed(hold_s: float = HOLD_S) -> Belief:
     up = session(60) | {"bgpTimerHoldTimeMsecs": int(BGP_HOLD_S * 1000)}
     made.peers_seen({"default": {"eth1": up}})
     return made
+
+
+@pytest.mark.parametrize("hold_s", [3, 9, 180])
+def test_a_hang_is_noticed_before_a_session_can_expire(hold_s: float) -> None:
+    """Questions come often enough, also for the shortest hold time of RFC 4271."""
+    patience_s = PATIENCE * hold_s
+    noticed_s = question_s(patience_s) + TICK_S + patience_s + TICK_S
+    assert noticed_s <= hold_s * 2 / 3
 
 
 def test_a_bgpd_that_does_not_answer_hangs_before_its_sessions_can_expire() -> None:
