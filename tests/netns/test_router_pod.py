@@ -31,6 +31,7 @@ from tests.pods.programs import programs
 pytestmark = [pytest.mark.netns, pytest.mark.program]
 
 READY_S = 120.0
+AFTERWARDS_S = 2.5  # a flow goes on, so that it sees what the last change did
 FAR = ("10.9.0.1", "2001:db8:9::1")
 LEG = ("10.20.0.1", "2001:db8:20::1")  # the router's end
 MANIFESTS = """\
@@ -140,6 +141,7 @@ class Node:
         logs = [self.logs / f"ping{n}" for n in range(len(FAR))]
         pings = [self.here.start(log, *ping, far) for log, far in zip(logs, FAR, strict=True)]
         yield
+        time.sleep(AFTERWARDS_S)
         self.here.run("pkill", "-INT", "-x", "ping")  # of this machine, which sees no others
         for process in pings:
             process.wait(timeout=READY_S)
