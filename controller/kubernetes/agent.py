@@ -80,7 +80,7 @@ class Agent:
         self._reports = self._reflector(
             NODE_STATUSES.path(namespace), {"fieldSelector": f"metadata.name={node}"}, optional=True
         )
-        self._served = Served(client)
+        self._served = Served(client, self._list_again)
         self._statics = Statics(client, node, namespace, self._served)
         self._reporter = Reporter(
             client, node, namespace, self._served, self._reports, lambda: self._unreachable
@@ -127,6 +127,11 @@ class Agent:
         self, path: str, selectors: dict[str, str] | None = None, *, optional: bool = False
     ) -> Reflector:
         return Reflector(self._client, path, self._changed.set, selectors, optional=optional)
+
+    def _list_again(self) -> None:
+        for reflector in (*self._intents.values(), self._reports):
+            reflector.list_again()
+        self._statics.list_again()
 
     def _api_problem(self) -> str:
         secrets = (reflector for reflector, _ in self._secrets.values())

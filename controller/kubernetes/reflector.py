@@ -37,6 +37,9 @@ class Reflector:
     It reports status-only changes if `statuses` is set. The API server may not serve the kind of an
     `optional` collection, which then has no objects. A starting API server answers 503 until it
     knows all its kinds, so a 404 is reliable.
+
+    An open stream shows objects by the definition with which it began: a status that the former
+    definition drops stays away, in newer events, too. `list_again` is for a changed definition.
     """
 
     def __init__(
@@ -61,20 +64,34 @@ class Reflector:
         self._writing: set[Key] = set()  # by us, and no event has shown it yet
         self.listed = False  # at least once
         self.problem = ""  # why the objects may be out of date
+        self._again = False
+        self._stream: asyncio.Timeout | None = None
+
+    def list_again(self) -> None:
+        """End the stream, and list."""
+        self._again = True
+        if self._stream is not None:
+            self._stream.reschedule(0.0)
+            self._stream = None
 
     async def run(self) -> NoReturn:
         """Follow the collection until cancelled, whatever the server answers."""
         version = ""
         while True:
             try:
+                if self._again:
+                    self._again, version = False, ""
                 if not version:
                     version = await self._list()
-                version = await self._watch(version)
+                if not self._again:
+                    version = await self._watch(version)
                 self._backoff.reset()
             except Gone as error:
                 log.info("%s; listing again", error)
                 version = ""
                 await self._pause()
+            except TimeoutError:  # by `list_again`
+                continue
             except ApiError as error:
                 if error.status == 404 and self._optional:
                     self._take({})
@@ -132,18 +149,24 @@ class Reflector:
         """Follow one stream to its end; return the version from which to go on."""
         seconds = random.randint(*STREAM_S)
         stream = self._client.watch(self._path, version, seconds, self._reached, **self._selectors)
-        async for event, found in stream:
-            version = str(found["metadata"].get("resourceVersion") or version)
-            if event == "BOOKMARK":
-                continue
-            before = self.objects.pop(key(found), None)
-            self._writing.discard(key(found))
-            if event != "DELETED":
-                self.objects[key(found)] = found
-                if before is not None and self._same(before, found):
-                    continue
-            self._changed()
+        try:
+            async with asyncio.timeout(None) as self._stream:
+                async for event, found in stream:
+                    version = str(found["metadata"].get("resourceVersion") or version)
+                    if event != "BOOKMARK":
+                        self._note(event, found)
+        finally:
+            self._stream = None
         return version
+
+    def _note(self, event: str, found: Object) -> None:
+        before = self.objects.pop(key(found), None)
+        self._writing.discard(key(found))
+        if event != "DELETED":
+            self.objects[key(found)] = found
+            if before is not None and self._same(before, found):
+                return
+        self._changed()
 
 
 def key(found: Object) -> Key:

@@ -26,6 +26,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 ON_ITS_WAY_S = 2.0  # until the watch shows a write
+DROPPED_S = 15.0  # a row that it has not shown by then was dropped by a former definition
 ABSENT_S = 10.0
 REPEAT_S = 600.0  # nobody watches the Rollout, which may be another one by then
 
@@ -50,7 +51,8 @@ class Reporter:
         self._reports = reports
         self._unreachable = unreachable  # which is logged elsewhere
         self._row: tuple[rollouts.Row | None, str, float] = None, "", 0.0
-        self._applied: dict[Target, tuple[Row | None, object]] = {}  # with the object's version
+        # Each with the object's version, and when.
+        self._applied: dict[Target, tuple[Row | None, object, float]] = {}
         self._reported: tuple[object, float] = (None, 0.0)  # of the node, and when
 
     async def rows(self, items: Mapping[Target, Object], wanted: Mapping[Target, Row]) -> bool:
@@ -65,14 +67,19 @@ class Reporter:
                 continue
             has, since = row_of(item, self._node)
             row = wanted.get(target)
-            # The applied row for this version has not arrived in the watch yet.
-            if has == row or self._applied.get(target) == (row, version_of(item)):
+            if has == row or self._is_on_its_way(target, row, item):
                 continue
             same = has is not None and row is not None and has.ready == row.ready and since
             if not await self._apply_row(target, row, since if same else _now()):
                 return False
-            self._applied[target] = row, version_of(item)
+            self._applied[target] = row, version_of(item), asyncio.get_running_loop().time()
         return True
+
+    def _is_on_its_way(self, target: Target, row: Row | None, item: Object) -> bool:
+        """Tell whether this row was applied to this version, and the watch may still show it."""
+        *applied, at_s = self._applied.get(target, (None, None, -DROPPED_S))
+        recent = asyncio.get_running_loop().time() < at_s + DROPPED_S
+        return recent and applied == [row, version_of(item)]
 
     async def _apply_row(self, target: Target, row: Row | None, since: str) -> bool:
         path, applied = target.collection.at(target.key), body(target, self._node, row, since)

@@ -5,13 +5,14 @@ it. Dualpath's have a row for each node. The API server's OpenAPI documents show
 it serves. Every user may read them (role `system:discovery`), but not the definitions.
 
 The index of the documents has a hash for each of them, so an unchanged one is not fetched again.
+Whoever follows a group lists it again after a change (`Reflector.list_again`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
@@ -30,8 +31,9 @@ FIRST_S, MOST_S = 0.5, 30.0
 class Served:
     """The collections whose status has a row for each node; None before that is known."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, replaced: Callable[[], None] = lambda: None) -> None:
         self._client = client
+        self._replaced = replaced  # called after definitions were
         self._hashes: dict[str, str] = {}
         self._rows: dict[str, frozenset[Collection]] = {}  # by group
         self._known = False
@@ -61,7 +63,7 @@ class Served:
             if error.status != 404:
                 raise
             document = await self._client.document(OLDER)
-            self._rows = {"": with_rows(document.get("definitions"))}
+            self._note("", with_rows(document.get("definitions")), OLDER)
             return OLDER_S
         if not isinstance(index, dict):
             raise ApiError(f"{INDEX}: not an index of documents")
@@ -83,8 +85,13 @@ class Served:
         document = await self._client.document(parts.path, **dict(parse_qsl(parts.query)))
         components = document.get("components")
         schemas = components.get("schemas") if isinstance(components, dict) else None
-        self._rows[group] = with_rows(schemas)
-        self._hashes[group] = path
+        self._note(group, with_rows(schemas), path)
+
+    def _note(self, group: str, rows: frozenset[Collection], version: str) -> None:
+        before = self._rows.get(group), self._hashes.get(group)
+        self._rows[group], self._hashes[group] = rows, version
+        if before not in ((None, None), (rows, version)):
+            self._replaced()
 
 
 def with_rows(schemas: object) -> frozenset[Collection]:

@@ -123,6 +123,10 @@ class Statics:
 
     # -- following ----------------------------------------------------------------------------
 
+    def list_again(self) -> None:
+        for reflector, _ in self._followed.values():
+            reflector.list_again()
+
     def _follow(self, wanted: set[Collection], start: Callable[..., Any]) -> None:
         """Follow the needed collections, and once those that may have objects of an earlier run."""
         for collection in (*THEIRS, *OURS):

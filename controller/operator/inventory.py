@@ -48,6 +48,11 @@ class Inventory:
             for reflector in self._every:
                 group.create_task(reflector.run())
 
+    def list_again(self) -> None:
+        """List everything again: a definition changed."""
+        for reflector in self._every:
+            reflector.list_again()
+
     def listen(self) -> asyncio.Event:
         """Return an event that is set at every change."""
         event = asyncio.Event()

@@ -32,7 +32,7 @@ class Program:
         self._inventory = Inventory(client, asyncio.get_running_loop().time)
         recorder = Recorder(client, settings.identity)
         self._numberer = Numberer(client, self._inventory, recorder)
-        self._served = Served(client)
+        self._served = Served(client, self._inventory.list_again)
         self._reporter = Reporter(client, self._inventory, self._served, recorder)
         self._conductor = Conductor(client, self._inventory, recorder)
         self._webhook = Webhook(self._inventory, lambda: progress.metrics(self._conductor.plan))

@@ -19,6 +19,7 @@ from controller.intent.overlay import L3Vni
 from controller.intent.reasons import Reason
 from controller.intent.schema import GROUP
 from controller.kubernetes import agent as module
+from controller.kubernetes import report
 from controller.kubernetes.agent import Agent
 from controller.kubernetes.statics import Files
 from dualpath.model.view import ResourceStatus
@@ -192,6 +193,16 @@ async def test_a_row_of_an_object_that_is_for_other_nodes_by_now_is_taken_back(
     path = f"{L3VNI.at(('team', 'red'))}/status"
     await until(lambda: bool(world.server.applied[path]))
     assert world.server.applied[path]["dualpath-node-1"]["status"] == {"nodes": []}
+
+
+async def test_a_row_that_a_former_definition_dropped_is_written_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "DROPPED_S", 0.05)
+    await world.number()
+    world.statuses = [ResourceStatus("L3VNI", "team/red", True)]
+    write = f"PATCH {L3VNI.at(('team', 'red'))}/status"
+    await until(lambda: world.server.requests.count(write) >= 2)  # it shows none of them
 
 
 async def test_a_status_alone_is_no_news(world: World) -> None:

@@ -108,6 +108,29 @@ async def test_closed_watch_is_resumed_without_a_list(world: World) -> None:
     assert world.count(f"GET {PATH}") == 1
 
 
+async def test_a_stream_with_an_outdated_view_is_ended_by_a_list(world: World) -> None:
+    await until(lambda: world.count(f"GET {PATH} watch") == 1)
+    # What the stream of a definition that is replaced does not show.
+    world.server.objects[PATH]["team/red"]["status"] = {"nodes": []}
+    world.reflector.list_again()
+    world.reflector.list_again()
+    await until(lambda: "status" in world.reflector.objects["team", "red"])
+    await until(lambda: world.count(f"GET {PATH} watch") == 2)
+    assert world.count(f"GET {PATH}") == 2
+    await world.server.put(PATH, "green", namespace="team", spec={})
+    await until(lambda: "green" in world.names)
+
+
+async def test_a_list_that_fails_is_repeated_though_a_version_is_known(world: World) -> None:
+    await until(lambda: world.count(f"GET {PATH} watch") == 1)
+    world.server.objects[PATH]["team/red"]["status"] = {"nodes": []}
+    world.server.refuse = 503
+    world.reflector.list_again()
+    await until(lambda: world.count(f"GET {PATH}") > 2)
+    world.server.refuse = 0
+    await until(lambda: "status" in world.reflector.objects["team", "red"])
+
+
 async def test_object_deleted_during_an_expired_watch_is_removed(world: World) -> None:
     await until(lambda: len(world.names) == 2)
     await world.server.cut()

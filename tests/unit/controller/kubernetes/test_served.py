@@ -21,12 +21,20 @@ from tests.unit.controller.kubernetes.schemas import openapi
 
 
 @pytest.fixture
-async def found(server: FakeApiServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+def replaced() -> list[object]:
+    """Have what was known after each replacement."""
+    return []
+
+
+@pytest.fixture
+async def found(
+    server: FakeApiServer, replaced: list[object], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Served]:
     monkeypatch.setattr(module, "LOOK_S", (0.01, 0.02))
     monkeypatch.setattr(module, "OLDER_S", 0.01)
     monkeypatch.setattr(module, "FIRST_S", 0.01)
     client = Client(Cluster(server.address, ssl.create_default_context()))
-    made = Served(client)
+    made = Served(client, lambda: replaced.append(made.with_rows))
     task = asyncio.create_task(made.run())
     yield made
     task.cancel()
@@ -53,6 +61,21 @@ async def test_definitions_that_are_replaced_are_noticed(
     await until(lambda: found.with_rows == frozenset([*THEIRS]))
     server.documents = openapi(OUR_GROUP, hash_="2")
     await until(lambda: found.with_rows == frozenset([*OURS]))
+
+
+async def test_followers_hear_of_a_replacement_and_not_of_the_first_look(
+    server: FakeApiServer, found: Served, replaced: list[object]
+) -> None:
+    server.documents = openapi(GROUP, rows=False)
+    await until(lambda: found.with_rows == frozenset())
+    server.documents = openapi(GROUP, OUR_GROUP, rows=False)
+    await until(lambda: f"GET {module.INDEX}/apis/{OUR_GROUP}" in server.requests)
+    before = server.requests.count(f"GET {module.INDEX}")
+    await until(lambda: server.requests.count(f"GET {module.INDEX}") > before + 1)
+    assert not replaced
+    server.documents = openapi(GROUP, OUR_GROUP, hash_="2")
+    await until(lambda: len(replaced) == 2)
+    assert replaced[-1] == frozenset([*THEIRS, *OURS])
 
 
 async def test_a_document_is_fetched_once(server: FakeApiServer, found: Served) -> None:

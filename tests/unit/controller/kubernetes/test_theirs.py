@@ -153,6 +153,16 @@ async def test_where_both_have_rows_the_replaced_object_says_by_whom(world: Worl
     assert OUR_GROUP in world.rows("red", L3VNI)[0]["message"]
 
 
+async def test_a_row_that_the_former_definition_s_stream_hid_is_removed(world: World) -> None:
+    row = {"nodes": [{"name": "node-1", "ready": True}]}
+    await until(lambda: "l3vni.team.red.json" in world.mirrored)
+    world.server.objects[L3VNIS]["team/red"]["status"] = row
+    world.server.documents = openapi(GROUP, hash_="2")
+    path = f"{L3VNI.at(('team', 'red'))}/status"
+    await until(lambda: bool(world.server.applied[path]))
+    assert world.server.applied[path]["dualpath-node-1"]["status"] == {"nodes": []}
+
+
 async def test_objects_of_a_kind_whose_definition_goes_are_gone(world: World) -> None:
     world.server.absent = set()
     await world.server.put(OUR_L3VNI.path(), "blue", namespace="team", spec=RED)
