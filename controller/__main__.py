@@ -114,7 +114,7 @@ async def _run(
     )  # refuses a datapath that cannot work here
     if confirmation:
         confirmation.begin()
-    namespacerecord.release_pods_name(settings.state_dir, namespaces)
+    namespaces = namespacerecord.release_pods_name(settings.state_dir, namespaces)
     write_record_again = namespacerecord.write(settings.state_dir, namespaces, host)
     ensure_namespaces(namespaces)
     if confirmation:

@@ -69,7 +69,7 @@ def confined(command: Sequence[str], name: str, userns_dir: Path) -> list[str]:
     if not netns.exists(name):
         sys.exit(f"frr-exec: no network namespace {name}; start the controller first")
     userns = netns.userns_path(name, userns_dir)
-    if not netns.isolated(name) or not userns.exists():
+    if not netns.isolated(name) or not netns.pinned(name, userns_dir):
         sys.exit(
             f"frr-exec: namespace {name} has no user namespace of its own, {userns}; see "
             "docs/SECURITY.md for what that means, and start FRR by nsenter"

@@ -84,6 +84,7 @@ class PodFollower:
             if identity != netns.identity(self._control):
                 netns.restore(self._control, descriptor)
                 log.info("pod %s has namespace %s now", pod.name, self._control)
+            netns.forget_former_owner(self._control)
         finally:
             os.close(descriptor)
         self._followed, self._identity = pod, identity

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from controller.node.namespaces import NamespacePair
@@ -31,18 +31,24 @@ class NamespaceRecord:
     pod: bool = False  # the control namespace is a pod's; the controller made only its name
 
 
-def release_pods_name(state_dir: Path, pair: NamespacePair) -> None:
-    """Take the control namespace's name from a pod's namespace when FRR is in no pod any more.
+def release_pods_name(state_dir: Path, pair: NamespacePair) -> NamespacePair:
+    """Take the control namespace's name from a pod's namespace when FRR is to run in no pod.
 
-    A namespace of our own can have the name then. frr-exec refuses a pod's, which no user
-    namespace owns. Call it before `write`. Raises OSError.
+    A namespace of our own can have the name then: frr-exec refuses a pod's. While the pod runs, it
+    keeps name and devices, because FRR without its interfaces would withdraw all routes; the pair
+    that is returned says so. Call this before `write`. Raises OSError.
     """
     before = read(state_dir)
     if not before or not before.pod or pair.pod or before.control != pair.control:
-        return
-    if netns.exists(pair.control) and not netns.isolated(pair.control):
-        netns.remove(pair.control)
-        log.info("namespace %s was that of FRR's pod; its name is free", pair.control)
+        return pair
+    if not netns.exists(pair.control) or netns.pinned(pair.control):
+        return pair
+    if pair.make_control and netns.has_other_name(pair.control):
+        log.info("namespace %s stays that of FRR's pod until the pod ends", pair.control)
+        return replace(pair, after_pod=True)
+    netns.remove(pair.control)
+    log.info("namespace %s was that of FRR's pod; its name is free", pair.control)
+    return pair
 
 
 def write(state_dir: Path, pair: NamespacePair, host: str) -> Callable[[], bool]:
@@ -58,7 +64,10 @@ def write(state_dir: Path, pair: NamespacePair, host: str) -> Callable[[], bool]
     ):
         if ours and not netns.exists(name):
             made.add(name)
-    found = NamespaceRecord(pair.forwarding, pair.control, host, tuple(sorted(made)), pair.pod)
+    if pair.after_pod:
+        made.add(pair.control)
+    pod = pair.pod or pair.after_pod
+    found = NamespaceRecord(pair.forwarding, pair.control, host, tuple(sorted(made)), pod)
     _write(state_dir / NAME, found)
 
     def again() -> bool:

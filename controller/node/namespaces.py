@@ -19,7 +19,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datapaths.base import DatapathError
 from datapaths.linux import netns
@@ -38,6 +38,7 @@ class NamespacePair:
     make_forwarding: bool
     make_control: bool
     pod: bool = False  # FRR's pod has the control namespace, and we name it
+    after_pod: bool = False  # the same for as long as that pod runs; then we make one
 
 
 def ensure_namespaces(pair: NamespacePair) -> None:
@@ -114,6 +115,8 @@ class NamespaceKeeper:
                 log.warning("%s", one.problem)
 
     def _look_at(self, one: _Name) -> None:
+        if one is self._control and self._pair.after_pod and not netns.has_other_name(one.name):
+            self._take_name_from_pod()
         now = netns.identity(one.name)
         if now == netns.ABSENT:
             if not one.ours:
@@ -133,7 +136,18 @@ class NamespaceKeeper:
                     "namespace %s was replaced; creating everything in the new one", one.name
                 )
             one.hold()
+            netns.forget_former_owner(one.name)
             self._renewed(one is self._control)
+
+    def _take_name_from_pod(self) -> None:
+        """Give the name to a namespace of our own: the runtime has removed the pod's."""
+        netns.remove(self._control.name)
+        self._control.close()
+        self._pair = replace(self._pair, after_pod=False)
+        ensure_namespaces(self._pair)
+        log.info("FRR's pod has ended; namespace %s is a new one", self._control.name)
+        self._control.hold()
+        self._renewed(True)
 
     def _make(self, one: _Name) -> None:
         if one.descriptor >= 0:

@@ -181,7 +181,7 @@ def _namespace(name: str) -> Step:
 
 
 def _name_of_pod(left: NamespaceRecord) -> Iterator[Step]:
-    if left.pod:
+    if left.pod and not netns.pinned(left.control):
         yield Step("namespace", left.control, "lost its name; it is a pod's")
 
 

@@ -58,6 +58,13 @@ def same(a: str, b: str) -> bool:
     return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
 
+def has_other_name(netns: str) -> bool:
+    """Return whether a namespace has one more name in RUN_DIR, such as that of a pod's runtime."""
+    found, own = identity(netns), Path(path_of(netns))
+    others = (path for path in RUN_DIR.iterdir() if path != own)
+    return any(identity(str(path)) == found for path in others)
+
+
 def identity(netns: str) -> Identity:
     """Return the device and inode of a namespace; ABSENT when no namespace has that name.
 
@@ -136,7 +143,7 @@ def create_isolated(netns: str, userns_dir: Path = USERNS_DIR) -> None:
             f"namespace {netns} exists and is not isolated: delete it (`ip netns del {netns}`), "
             "or use it without isolation",
         )
-    elif not _pinned(userns_path(netns, userns_dir)):
+    elif not pinned(netns, userns_dir):
         with _opened(path_of(netns)) as net, _closing(fcntl.ioctl(net, NS_GET_USERNS)) as owner:
             _pin(f"/proc/self/fd/{owner}", userns_path(netns, userns_dir))
     _raise_loopback(netns)
@@ -151,6 +158,25 @@ def isolated(netns: str) -> bool:
     """Return whether another user namespace than this process's owns a namespace."""
     with _opened(path_of(netns)) as net, _closing(fcntl.ioctl(net, NS_GET_USERNS)) as owner:
         return os.fstat(owner).st_ino != os.stat("/proc/self/ns/user").st_ino
+
+
+def pinned(netns: str, userns_dir: Path = USERNS_DIR) -> bool:
+    """Return whether the pin under a namespace's name is the user namespace that owns it."""
+    try:
+        pin = userns_path(netns, userns_dir).stat()
+    except FileNotFoundError:
+        return False
+    with _opened(path_of(netns)) as net, _closing(fcntl.ioctl(net, NS_GET_USERNS)) as owner:
+        return os.path.samestat(os.fstat(owner), pin)
+
+
+def forget_former_owner(netns: str, userns_dir: Path = USERNS_DIR) -> None:
+    """Remove the pin if another namespace than the one it belongs to has the name now.
+
+    Who starts FRR waits for a namespace and a pin of its name, and fails with those of two.
+    """
+    if not pinned(netns, userns_dir):
+        _unpin(userns_path(netns, userns_dir))
 
 
 def remove(netns: str, userns_dir: Path = USERNS_DIR) -> None:
@@ -246,13 +272,6 @@ def _share(directory: Path) -> None:
             raise
         _mount(str(directory), directory, MS_BIND | MS_REC)
         _mount("", directory, MS_SHARED | MS_REC)
-
-
-def _pinned(path: Path) -> bool:
-    try:
-        return path.stat().st_dev == os.stat("/proc/self/ns/net").st_dev
-    except FileNotFoundError:
-        return False
 
 
 def _unpin(path: Path) -> None:

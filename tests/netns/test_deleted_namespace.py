@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from controller.node.namespaces import NamespaceKeeper, NamespacePair
-from datapaths.base import Lost, Unavailable
+from datapaths.base import Lost, Unavailable, Unsupported
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import netns
 from datapaths.linux.drift import Drift
@@ -84,6 +84,21 @@ def test_other_namespace_under_the_name_is_reported_once(pair: tuple[str, str]) 
     keeping.keeper.look()
     keeping.keeper.close()
     assert keeping.renewed == [False, True]
+
+
+def test_user_namespace_of_a_replaced_namespace_loses_its_pin(pair: tuple[str, str]) -> None:
+    _, control = pair
+    netns.remove(control)
+    try:
+        netns.create_isolated(control)
+    except Unsupported as error:
+        pytest.skip(str(error))
+    keeping = Keeping(*pair, ours=True)
+    run(f"ip netns delete {control}")
+    run(f"ip netns add {control}")
+    keeping.keeper.look()
+    keeping.keeper.close()
+    assert not netns.userns_path(control).exists()
 
 
 def test_name_that_cannot_be_restored_is_a_problem(

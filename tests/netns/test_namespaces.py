@@ -127,6 +127,33 @@ def test_creating_a_namespace_again_restores_a_lost_pin_only(isolated: Path) -> 
     assert (os.stat(netns.path_of(NAME)).st_ino, pin.stat().st_ino) == before
 
 
+def test_pin_of_a_former_namespace_is_removed_only_when_another_has_the_name(
+    isolated: Path,
+) -> None:
+    pin = netns.userns_path(NAME, isolated)
+    netns.forget_former_owner(NAME, isolated)
+    assert netns.pinned(NAME, isolated)
+    with fresh("x") as (other,):
+        descriptor = netns.keep_alive(other)
+        netns.restore(NAME, descriptor)
+        os.close(descriptor)
+        assert pin.exists()
+        assert not netns.pinned(NAME, isolated)
+        netns.forget_former_owner(NAME, isolated)
+    assert not pin.exists()
+
+
+def test_isolated_namespace_gets_its_own_pin_in_place_of_a_former_one(isolated: Path) -> None:
+    pin = netns.userns_path(NAME, isolated)
+    former = pin.stat().st_ino
+    run(f"umount /run/netns/{NAME}")
+    netns.create_isolated(NAME, isolated / "elsewhere")
+    assert pin.stat().st_ino == former
+    netns.create_isolated(NAME, isolated)
+    assert netns.pinned(NAME, isolated)
+    netns.remove(NAME, isolated / "elsewhere")
+
+
 def test_plain_namespace_is_not_mistaken_for_an_isolated_one(userns_dir: Path) -> None:
     with fresh("x") as (name,), pytest.raises(FileExistsError, match="not isolated"):
         netns.create_isolated(name, userns_dir)

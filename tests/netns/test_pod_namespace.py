@@ -13,7 +13,8 @@ from controller.cri.follower import PodFollower
 from controller.cri.runtime import NoAnswer
 from controller.cri.sandboxes import PodSelector, Sandbox
 from controller.node import namespacerecord, teardown
-from controller.node.namespaces import NamespacePair, ensure_namespaces
+from controller.node.namespaces import NamespaceKeeper, NamespacePair, ensure_namespaces
+from datapaths.base import Unsupported
 from datapaths.linux import netns
 
 pytestmark = pytest.mark.netns
@@ -182,9 +183,102 @@ async def test_name_leaves_the_pod_when_frr_has_left_its_pod(
     runtime.path = path(PODS[0])
     await follower(runtime).look()
 
+    netns.remove(PODS[0])
     namespacerecord.release_pods_name(tmp_path, pod if still else own)
     assert netns.exists(CONTROL) is still
-    assert netns.exists(PODS[0])
+
+
+async def test_pod_keeps_the_name_until_it_ends_when_frr_is_to_leave_it(
+    runtime: _Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FRR that lost its interfaces would withdraw every route."""
+    caplog.set_level(logging.INFO)
+    pod = NamespacePair(FORWARDING, CONTROL, make_forwarding=True, make_control=False, pod=True)
+    own = NamespacePair(FORWARDING, CONTROL, make_forwarding=True, make_control=True)
+    namespacerecord.write(tmp_path, pod, "")
+    runtime.path = path(PODS[0])
+    await follower(runtime).look()
+
+    pair = own
+    for _ in range(2):  # also a controller that is restarted meanwhile
+        pair = namespacerecord.release_pods_name(tmp_path, own)
+        namespacerecord.write(tmp_path, pair, "")
+        ensure_namespaces(pair)
+        assert netns.same(CONTROL, PODS[0])
+
+    renewed: list[bool] = []
+    keeper = NamespaceKeeper(pair, renewed.append)
+    keeper.look()
+    assert renewed == []
+    netns.remove(PODS[0])
+    try:
+        keeper.look()
+        keeper.look()
+    finally:
+        keeper.close()
+    if keeper.problem:
+        pytest.skip(keeper.problem)
+    assert renewed == [True]
+    assert netns.pinned(CONTROL)
+    assert caplog.messages[-1] == f"FRR's pod has ended; namespace {CONTROL} is a new one"
+
+    left = namespacerecord.read(tmp_path)
+    assert left is not None
+    assert CONTROL in left.made
+    assert list(teardown._name_of_pod(left)) == []
+    assert namespacerecord.release_pods_name(tmp_path, own) == own
+    assert netns.pinned(CONTROL)
+
+
+@pytest.fixture
+def isolated(runtime: _Runtime) -> None:
+    """The controller made the control namespace, for an FRR in no pod."""
+    try:
+        netns.create_isolated(CONTROL)
+    except Unsupported as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.usefixtures("isolated")
+async def test_user_namespace_of_an_earlier_frr_loses_its_pin_with_the_name(
+    runtime: _Runtime, tmp_path: Path
+) -> None:
+    """A router of no pod waits for the pin: with a stale one, it would start and end for ever."""
+    own = NamespacePair(FORWARDING, CONTROL, make_forwarding=True, make_control=True)
+    pod = NamespacePair(FORWARDING, CONTROL, make_forwarding=True, make_control=False, pod=True)
+    namespacerecord.write(tmp_path, own, "")
+    namespacerecord.write(tmp_path, pod, "")
+    runtime.path = path(PODS[0])
+    await follower(runtime).look()
+    assert not netns.userns_path(CONTROL).exists()
+
+    netns.remove(PODS[0])
+    assert namespacerecord.release_pods_name(tmp_path, own) == own
+    ensure_namespaces(own)
+    assert netns.pinned(CONTROL)
+
+
+@pytest.mark.usefixtures("isolated")
+async def test_pin_that_an_earlier_release_left_is_removed(runtime: _Runtime) -> None:
+    netns.restore(CONTROL, descriptor := netns.keep_alive(PODS[0]))
+    os.close(descriptor)
+    runtime.path = path(PODS[0])
+    await follower(runtime).look()
+    assert not netns.userns_path(CONTROL).exists()
+
+
+@pytest.mark.usefixtures("isolated")
+async def test_namespace_of_an_earlier_frr_keeps_its_name_if_no_pod_came(
+    runtime: _Runtime, tmp_path: Path
+) -> None:
+    own = NamespacePair(FORWARDING, CONTROL, make_forwarding=True, make_control=True)
+    pod = NamespacePair(FORWARDING, CONTROL, make_forwarding=True, make_control=False, pod=True)
+    namespacerecord.write(tmp_path, pod, "")
+    await follower(runtime).look()
+    before = netns.identity(CONTROL)
+    namespacerecord.release_pods_name(tmp_path, own)
+    assert netns.identity(CONTROL) == before
+    assert netns.pinned(CONTROL)
 
 
 def test_namespace_that_is_no_pods_keeps_its_name(runtime: _Runtime, tmp_path: Path) -> None:
