@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Sequence
 
 from dualpath.model.events import Mirror
 from dualpath.model.layer2 import Mac, Neighbor
@@ -52,6 +53,7 @@ log = logging.getLogger(__name__)
 
 _NOT_YET = {errno.ENODEV, errno.EOPNOTSUPP}  # no port yet, or it is not in its bridge
 _RETRY_TICKS = 40  # until rows that the kernel refused are tried again: ten seconds
+_TOGETHER = 256  # requests of one system call; their refusals fit the socket's buffer
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV}
 
 
@@ -80,10 +82,10 @@ class ShadowMirror:
         self._forget(list(mirror.gone_macs), list(mirror.gone_neighbors))
         for mac in mirror.macs:
             self._macs[mac.key] = mac
-            self._put(mac)
+        self._put(mirror.macs)
         for neighbor in mirror.neighbors:
             self._neighbors[neighbor.key] = neighbor
-            self._put(neighbor)
+        self._put(mirror.neighbors)
 
     def retry(self) -> None:
         """Write rows that waited for a shadow device, and all rows of one that was created again.
@@ -96,24 +98,25 @@ class ShadowMirror:
             self._repair()
         self._ticks += 1
         if self._ticks % _RETRY_TICKS == 0:
-            for record in list(self._pending.values()):
-                self._put(record)
+            self._put(list(self._pending.values()))
 
     def _restore(self, vnis: set[int]) -> None:
         for vni in sorted(vnis):
-            for key in self._macs.of(vni):
-                self._put(self._macs[key])
-            for key in self._neighbors.of(vni):
-                self._put(self._neighbors[key])
+            self._put([self._macs[key] for key in self._macs.of(vni)])
+            self._put([self._neighbors[key] for key in self._neighbors.of(vni)])
 
     def _repair(self) -> None:
+        leftover: list[Mac | Neighbor] = []
+        missing: list[Mac | Neighbor] = []
         for record, present in self._overlay.mirrored.changes():
             held = self._macs if isinstance(record, Mac) else self._neighbors
             wanted: Mac | Neighbor | None = held.get(record.key)
             if present and wanted is None:
-                self._remove(record)
+                leftover.append(record)
             elif wanted and not present:
-                self._put(wanted)
+                missing.append(wanted)
+        self._remove(leftover)
+        self._put(missing)
 
     def close(self) -> None:
         self._requests.close()
@@ -122,43 +125,63 @@ class ShadowMirror:
         for neighbor in neighbors:
             self._neighbors.pop(neighbor.key)
             self._pending.pop((Neighbor, neighbor.key), None)
-            self._remove(neighbor)
+        self._remove(neighbors)
         for mac in macs:
             self._macs.pop(mac.key)
             self._pending.pop((Mac, mac.key), None)
-            self._remove(mac)
+        self._remove(macs)
 
-    def _remove(self, record: Mac | Neighbor) -> None:
-        if isinstance(record, Mac):
-            device = self._overlay.devices.access_port(record.vni)
-        else:
-            device = self._overlay.devices.bridge_of(record.vni)
-            if device and self._overlay.neighbors.is_remote(device, record.address):
-                return
-        if device:
-            self._write(RTM_DELNEIGH, device, record)
+    def _remove(self, records: Sequence[Mac | Neighbor]) -> None:
+        rows = [(device, it) for it in records if (device := self._device(it))]
+        rows = [row for row in rows if not self._is_remote(*row)]
+        for record, code in self._write(RTM_DELNEIGH, rows):
+            if code not in _GONE:
+                self._log_refusal(record, code)
 
-    def _put(self, record: Mac | Neighbor) -> None:
-        if isinstance(record, Mac):
-            device = self._overlay.devices.access_port(record.vni)
-        else:
-            device = self._overlay.devices.bridge_of(record.vni)
-        done = bool(device) and self._write(RTM_NEWNEIGH, device, record)
-        if done:
+    def _put(self, records: Sequence[Mac | Neighbor]) -> None:
+        rows = [(self._device(it), it) for it in records]
+        refused = self._write(RTM_NEWNEIGH, [row for row in rows if row[0]])
+        for record, code in refused:
+            self._log_refusal(record, code)
+        for record in records:
             self._pending.pop((type(record), record.key), None)
-        else:
+        for record in (*(it for device, it in rows if not device), *(it for it, _ in refused)):
             self._pending[type(record), record.key] = record
 
-    def _write(self, kind: int, device: int, record: Mac | Neighbor) -> bool:
-        """Write or delete a row; return whether the kernel did it. Log a refusal once."""
+    def _device(self, record: Mac | Neighbor) -> int:
+        """Return the device that has a host's row, 0 if it does not exist yet."""
+        devices = self._overlay.devices
+        return (
+            devices.access_port(record.vni)
+            if isinstance(record, Mac)
+            else devices.bridge_of(record.vni)
+        )
+
+    def _is_remote(self, bridge: int, record: Mac | Neighbor) -> bool:
+        return isinstance(record, Neighbor) and self._overlay.neighbors.is_remote(
+            bridge, record.address
+        )
+
+    def _write(
+        self, kind: int, rows: Sequence[tuple[int, Mac | Neighbor]]
+    ) -> list[tuple[Mac | Neighbor, int]]:
+        """Write or delete rows, many per system call; return the refused ones with their errno."""
         flags = NLM_F_CREATE | NLM_F_REPLACE if kind == RTM_NEWNEIGH else 0
-        body = _mac(device, record) if isinstance(record, Mac) else _neighbor(device, record)
-        code = self._requests.errno_of(request(kind, flags, body))
-        if not code or (kind == RTM_DELNEIGH and code in _GONE):
-            return True
+        refused: list[tuple[Mac | Neighbor, int]] = []
+        for start in range(0, len(rows), _TOGETHER):
+            some = rows[start : start + _TOGETHER]
+            answers = self._requests.send([request(kind, flags, _body(*row)) for row in some])
+            refused += [(some[at][1], answer.errno) for at, answer in answers]
+        return refused
+
+    def _log_refusal(self, record: Mac | Neighbor, code: int) -> None:
+        """Log a refusal once."""
         if code not in _NOT_YET and (type(record), record.key) not in self._pending:
             log.warning("mirror: %s: the kernel refused it (%s)", record, errno_name(code))
-        return False
+
+
+def _body(device: int, record: Mac | Neighbor) -> bytes:
+    return _mac(device, record) if isinstance(record, Mac) else _neighbor(device, record)
 
 
 def _mac(port: int, mac: Mac) -> bytes:

@@ -13,6 +13,7 @@ import numpy as np
 from controller.core.clock import SystemClock
 from controller.core.frr_check import BridgeCheck, Unchecked, compared
 from controller.core.hostunion import HostUnion
+from controller.core.outbox import Outbox
 from controller.core.planes import ActiveDatapath, Plane, Planes
 from controller.core.summary import Identity
 from controller.core.view import CoreView
@@ -78,7 +79,10 @@ class Daemon:
             kept=first.state.kept,
             provisions=intent is not None,
         )
-        self._hosts = HostUnion(self._bus.send, settings.host_limit)
+        self._outbox = Outbox(
+            self._bus.send, lambda: self._bus.connected, asyncio.get_running_loop().call_soon
+        )
+        self._hosts = HostUnion(self._outbox.put, settings.host_limit)
         identity = Identity(
             version("dualpath"),
             namespaces.forwarding,
@@ -337,6 +341,7 @@ class Daemon:
 
     def _tick(self) -> None:
         self._bus.tick()
+        self._outbox.flush()
         if self.notifier.listened_to:
             self.notifier.status(self._view.not_ready() or "ready")
 

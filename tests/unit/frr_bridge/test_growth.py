@@ -222,7 +222,7 @@ def test_mirrored_host_visits_its_own_vni_only() -> None:
     def mirrored(others: int) -> Callable[[], None]:
         overlay: Overlay = network_with_vnis(others).overlay
         mirror = ShadowMirror(overlay)
-        mirror._write = lambda kind, device, record: True  # type: ignore[method-assign]
+        mirror._write = lambda kind, rows: []  # type: ignore[method-assign]
         hosts = [Neighbor(1000 + i, shadow.HOST, shadow.HOST_MAC) for i in range(others)]
         mirror.learn(Mirror(neighbors=tuple(hosts)))
         mirror.retry()
