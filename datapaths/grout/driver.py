@@ -39,7 +39,7 @@ from datapaths.grout.ports.placement import Places
 from datapaths.grout.ports.ports import Ports
 from datapaths.grout.process import memory
 from datapaths.grout.program.routes import dump_routes
-from datapaths.grout.upkeep import announcements, following, garbage, hosts, moves
+from datapaths.grout.upkeep import announcements, departures, following, garbage, hosts, moves
 from datapaths.grout.wire import stats
 from datapaths.grout.wire.table import DecodeError
 from datapaths.inbox import Inbox
@@ -299,6 +299,7 @@ class GroutDatapath:
                 garbage.collect_garbage(client),
                 hosts.probe_hosts(client, self._home),
                 announcements.hear_hosts(client, self._home),
+                departures.forget_left(client, lambda: self._drift.legs),
             ]
         )
 

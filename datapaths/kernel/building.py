@@ -21,6 +21,7 @@ from datapaths.kernel.layout import devices_of
 from datapaths.kernel.observe import KIND_OF_MARK
 from datapaths.linux import sysctls
 from datapaths.linux.drift import Drift
+from datapaths.linux.hostbridges import Bridge
 from datapaths.linux.picture import ADDED, SETTINGS, TC
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Port
@@ -65,6 +66,8 @@ class Builder:
         self._thread = ThreadPoolExecutor(1, "layout")
         self._drift = Drift(self._drifted)
         self._preparing: asyncio.Task[None] | None = None
+        self.legs: dict[str, Bridge] = {}
+        """The host bridges of host legs, by the leg's name."""
 
     async def follow(self) -> None:
         """Look for changes that no notification reports, until cancelled."""
@@ -126,6 +129,9 @@ class Builder:
         records = (*batch.upserts, *batch.withdrawals)
         names = {name for record in records for name in devices_of(record)}
         self._watch_hosts(batch.upserts)
+        for record in batch.withdrawals:
+            if isinstance(record, Port):
+                self.legs.pop(record.name, None)
         try:
             return await self._run(lambda: self._devices.apply(batch))
         finally:
@@ -142,8 +148,14 @@ class Builder:
 
     def _watch_hosts(self, records: Iterable[Record]) -> None:
         for record in records:
-            if isinstance(record, Port) and record.host:
-                self._drift.watch(record.host.netns or self._host_netns)
+            if not isinstance(record, Port):
+                continue
+            self.legs.pop(record.name, None)
+            if record.host:
+                where = record.host.netns or self._host_netns
+                self._drift.watch(where)
+                if record.host.bridge and not record.host.ovs:
+                    self.legs[record.name] = Bridge(where, record.host.bridge)
 
     def _drifted(self, _netns: str, purpose: str) -> None:
         if purpose != SETTINGS:

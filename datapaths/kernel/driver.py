@@ -278,7 +278,8 @@ class KernelDatapath:
             raise
         self._picture.attach(monitor)
         observer = self._picture.observer
-        hosts = LocalHosts(self._netns, observer, partial(self._picture.write, monitor, channel))
+        write = partial(self._picture.write, monitor, channel)
+        hosts = LocalHosts(self._netns, observer, write, self._builder.legs)
         self._hosts = self._tasks.spawn(hosts.run())
         routes = RouteWriter(channel, observer.links)
         return _Sockets(channel, monitor, routes, descriptor, (found.st_dev, found.st_ino))

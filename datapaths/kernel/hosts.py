@@ -1,15 +1,18 @@
-"""Hosts behind our ports: probe the silent ones, and receive the announcements of all."""
+"""Hosts behind our ports: probe the silent ones, receive the announcements of all, and forget those
+that left with a port of their bridge."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
 from datapaths.kernel import probing
 from datapaths.kernel.claims import Claims, Heard
 from datapaths.kernel.observe import Observer
+from datapaths.kernel.wire import neighbors
+from datapaths.linux.hostbridges import Bridge, HostBridges
 from datapaths.linux.neighborsocket import FRAMES, PAUSE_S, open_neighbor_socket, receive
 from datapaths.linux.wire.announcements import decode
 
@@ -20,18 +23,27 @@ Write = Callable[[Callable[[], Sequence[bytes]]], Awaitable[None]]
 
 
 class LocalHosts:
-    """Probes the hosts of one namespace and receives their announcements, until cancelled."""
+    """Follows the hosts of one namespace until cancelled.
 
-    def __init__(self, netns: str, observer: Observer, write: Write) -> None:
+    `legs` has the host bridges of legs, by the leg's name.
+    """
+
+    def __init__(
+        self, netns: str, observer: Observer, write: Write, legs: Mapping[str, Bridge]
+    ) -> None:
         self._netns = netns
         self._observer = observer
         self._write = write
+        self._legs = legs
+        self._left: asyncio.Queue[tuple[Bridge, Collection[bytes]]] = asyncio.Queue()
         self._claims = Claims(observer.links, observer.layer2, observer.subnets)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._probe())
             group.create_task(self._listen())
+            group.create_task(self._forget())
+            group.create_task(HostBridges(self._legs.values, self._note_left).run())
 
     async def _probe(self) -> None:
         """Probe silent hosts before the kernel forgets them."""
@@ -58,3 +70,22 @@ class LocalHosts:
 
     def _requests(self, claims: list[Heard]) -> list[bytes]:
         return list(self._claims.requests(claims))
+
+    def _note_left(self, bridge: Bridge, macs: Collection[bytes]) -> None:
+        self._left.put_nowait((bridge, macs))
+
+    async def _forget(self) -> None:
+        """Forget hosts whose port of a host's bridge went down: FRR withdraws them."""
+        while True:
+            bridge, macs = await self._left.get()
+            legs = [leg for leg, at in self._legs.items() if at == bridge]
+            await self._write(partial(self._drops, legs, macs))
+
+    def _drops(self, legs: list[str], macs: Collection[bytes]) -> list[bytes]:
+        found = [link for leg in legs if (link := self._observer.links.named(leg))]
+        return [
+            neighbors.drop_learned(link.index, mac)
+            for link in found
+            for mac in macs
+            if self._observer.layer2.learned_on(link, mac)
+        ]

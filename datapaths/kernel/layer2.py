@@ -208,6 +208,13 @@ class Layer2:
         row = self.station(bridge, mac)
         return row is not None and row.port != vxlan and not row.flags & n.NTF_EXT_LEARNED
 
+    def learned_on(self, port: Link, mac: bytes) -> bool:
+        """Return whether a bridge learned a MAC behind a port; nobody set the entry."""
+        row = self.station(port.master, mac)
+        if row is None or row.port != port.index:
+            return False
+        return not row.flags & n.NTF_EXT_LEARNED and not row.state & (n.NUD_NOARP | n.NUD_PERMANENT)
+
     def behind(self, vxlan: Link, mac: bytes) -> bool:
         """Return whether the bridge has our entry for a MAC, behind the VXLAN device."""
         row = self.station(vxlan.master, mac)

@@ -102,6 +102,11 @@ def drop_master(vxlan: int, mac: bytes) -> bytes:
     return request(n.RTM_DELNEIGH, 0, _fdb(vxlan, 0, n.NTF_MASTER, mac))
 
 
+def drop_learned(port: int, mac: bytes) -> bytes:
+    """Remove the bridge's entry for `mac` behind a port; ENOENT means that it has moved."""
+    return request(n.RTM_DELNEIGH, 0, _fdb(port, 0, n.NTF_MASTER, mac))
+
+
 def put_flood(vxlan: int, vtep: bytes) -> bytes:
     """Add `vtep` to those that get a copy of each BUM frame."""
     body = _fdb(vxlan, n.NUD_PERMANENT, n.NTF_SELF, ZERO_MAC) + attribute(n.NDA_DST, vtep)

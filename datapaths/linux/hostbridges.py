@@ -1,0 +1,177 @@
+"""Notice hosts that leave with their port of a host's bridge.
+
+A leg ends in a bridge of the host, and VMs or pods are behind other ports of that bridge. If such a
+port goes down or is removed, its hosts are gone, but the leg stays up. So the forwarding bridge
+would keep their MACs until these age, and FRR would advertise them meanwhile:
+
+    host's bridge        port tap7 loses its carrier: the kernel flushes its MACs (RTM_DELNEIGH)
+    forwarding bridge    leg pe-e-110 is up: all MACs stay; `left` lets the datapath remove them
+
+The kernel also deletes a MAC that aged. That host is only silent, so its port decides: it is asked
+for after the notification, because a port's own notification comes before the flush for `ip link
+set down`, and after it for a lost carrier.
+
+Rejected: a table of all MACs by port, which costs memory for every host. The age in the
+notification (NDA_CACHEINFO): a bridge flushes early after a change of the spanning tree, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from datapaths.linux import netns
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import DecodeError, messages, request
+from dualpath.netlink.socket import Notifications, Overrun, Requests, open_socket
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0  # until a new namespace is watched, and a deleted one is released
+READS = 256  # notifications per call; then other tasks run
+
+NDMSG: Final = struct.Struct("=BBHiHBB")  # linux/neighbour.h: family, -, -, ifindex, state, flags
+IFINFOMSG: Final = struct.Struct("=BBHiII")  # linux/rtnetlink.h: family, -, type, index, flags, -
+
+
+class Bridge(NamedTuple):
+    """A bridge of a host."""
+
+    netns: str
+    name: str
+
+
+@dataclass(slots=True)
+class Flushes:
+    """The MACs that the bridges of a namespace deleted, by (bridge, MAC), with the port. Pure."""
+
+    deleted: dict[tuple[int, bytes], int] = field(default_factory=dict)
+
+    def feed(self, data: bytes) -> None:
+        """Process notifications. A MAC that is learned again was not lost. Raises DecodeError."""
+        for message in messages(data):
+            if message.type not in (n.RTM_NEWNEIGH, n.RTM_DELNEIGH):
+                continue
+            family, _, _, port, _, _, _ = message.fixed(NDMSG)
+            if family != socket.AF_BRIDGE:
+                continue
+            got = message.attributes(NDMSG)
+            master, mac = got.u32(n.NDA_MASTER), got.raw(n.NDA_LLADDR)
+            if not master or len(mac) != 6:
+                continue
+            if message.type == n.RTM_DELNEIGH:
+                self.deleted[master, mac] = port
+            else:
+                self.deleted.pop((master, mac), None)
+
+    def take(self, carries: Callable[[int, int], bool]) -> Iterator[tuple[int, list[bytes]]]:
+        """Yield the bridges and MACs whose port does not carry frames for its bridge any more."""
+        deleted, self.deleted = self.deleted, {}
+        ports = {(port, bridge) for (bridge, _), port in deleted.items()}
+        down = {pair for pair in ports if not carries(*pair)}
+        found: dict[int, list[bytes]] = {}
+        for (bridge, mac), port in deleted.items():
+            if (port, bridge) in down:
+                found.setdefault(bridge, []).append(mac)
+        yield from found.items()
+
+
+class HostBridges:
+    """Watches the namespaces of host bridges until cancelled.
+
+    `bridges` returns the bridges that have a leg. `left` is called with MACs that left one of them.
+    """
+
+    def __init__(
+        self,
+        bridges: Callable[[], Collection[Bridge]],
+        left: Callable[[Bridge, Collection[bytes]], None],
+    ) -> None:
+        self._bridges = bridges
+        self._left = left
+        self._watched: dict[str, _Watched] = {}
+
+    async def run(self) -> None:
+        try:
+            while True:
+                self._look()
+                await asyncio.sleep(LOOK_S)
+        finally:
+            for name in list(self._watched):
+                self._drop(name)
+
+    def _look(self) -> None:
+        """Watch the namespaces of the present bridges. An open socket keeps a namespace alive."""
+        wanted = {bridge.netns for bridge in self._bridges()}
+        for name, watched in list(self._watched.items()):
+            if name not in wanted or netns.identity(name) != watched.identity:
+                self._drop(name)
+        for name in wanted - self._watched.keys():
+            try:
+                watched = _Watched(name)
+            except OSError as error:
+                log.debug("cannot watch the bridges of namespace %s: %s", name, error)
+                continue
+            self._watched[name] = watched
+            asyncio.get_running_loop().add_reader(watched.listening, self._read, name, watched)
+
+    def _drop(self, name: str) -> None:
+        watched = self._watched.pop(name)
+        asyncio.get_running_loop().remove_reader(watched.listening)
+        watched.close()
+
+    def _read(self, name: str, watched: _Watched) -> None:
+        try:
+            while data := watched.listening.read(READS):
+                watched.flushes.feed(data)
+        except (Overrun, DecodeError) as error:
+            # The probes of silent hosts find what was missed.
+            log.debug("namespace %s: notifications of its bridges were lost (%s)", name, error)
+        known = {bridge.name for bridge in self._bridges() if bridge.netns == name}
+        for index, macs in watched.flushes.take(watched.carries):
+            bridge = watched.link(index)
+            if bridge and bridge.name in known:
+                self._left(Bridge(name, bridge.name), macs)
+
+
+class _Link(NamedTuple):
+    name: str
+    running: bool
+    master: int
+
+
+class _Watched:
+    """One namespace: a socket for notifications, one for questions, and what waits."""
+
+    def __init__(self, name: str) -> None:
+        self.flushes = Flushes()
+        self.identity = netns.identity(name)
+        with netns.entered(name):
+            self.listening = Notifications(open_socket(), (n.RTNLGRP_NEIGH,))
+            self._asking = Requests(open_socket())
+
+    def close(self) -> None:
+        self.listening.close()
+        self._asking.close()
+
+    def carries(self, port: int, bridge: int) -> bool:
+        """Return whether a port of a bridge is up, with a carrier."""
+        link = self.link(port)
+        return link is not None and link.running and link.master == bridge
+
+    def link(self, index: int) -> _Link | None:
+        """Return a device as it is now."""
+        body = IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, index, 0, 0)
+        try:
+            answer = self._asking.ask(request(n.RTM_GETLINK, 0, body))
+            _, _, _, _, flags, _ = answer.fixed(IFINFOMSG)
+            got = answer.attributes(IFINFOMSG)
+        except (OSError, DecodeError):
+            return None
+        running = n.IFF_UP | n.IFF_LOWER_UP
+        return _Link(got.text(n.IFLA_IFNAME), flags & running == running, got.u32(n.IFLA_MASTER))
