@@ -35,7 +35,8 @@ def started(scenario: Scenario, topology: Topology, timeout_s: float = 60.0) -> 
         hosts.configure(pe.bridged.namespace, "eth0", [f"{v4}/24", f"{v6}/64"], [])
     made.wait_for_bgp(timeout_s)
     made.wait_until_live(timeout_s)
-    one, two = made.pes
-    for target in (two.bridged.v4, two.bridged.v6):
-        one.bridged.wait_for_ping(target, timeout_s)
+    one, *others = made.pes
+    for other in others:
+        for target in (other.bridged.v4, other.bridged.v6):
+            one.bridged.wait_for_ping(target, timeout_s)
     return made

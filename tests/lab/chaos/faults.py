@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.lab.chaos import hands
 from tests.lab.chaos.world import World
 from tests.lab.plan import Datapath
-from tests.lab.processes import run
+from tests.lab.processes import CommandFailed, run
 from tests.lab.product import grout_socket, signal_grout
 
 NONE_S = 0.0  # no packet may be lost
@@ -111,7 +111,12 @@ def _kill_frr(world: World) -> None:
 
 def _delete_control(world: World) -> None:
     world.pe1.router.stop()
-    run(["ip", "netns", "delete", world.control])
+    try:
+        run(["ip", "netns", "delete", world.control])
+    except CommandFailed as error:
+        # EBUSY: the controller gave the name back between ip(8)'s umount and its unlink.
+        if "busy" not in str(error):
+            raise
     time.sleep(2)
     world.frr_died = True
 
