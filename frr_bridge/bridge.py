@@ -121,7 +121,11 @@ class Bridge:
 
     def receive_netlink(self, message: Other) -> None:
         """Process a message of the kernel in FRR's namespace."""
-        if isinstance(message, LinkMessage):
+        if isinstance(message, NeighborMessage):
+            if message.error:
+                self._count(message.error)
+            self.overlay.neighbor(message)
+        elif isinstance(message, LinkMessage):
             self._changed_links |= self.overlay.link(message)
             if message.deleted:
                 self._links_deleted()
@@ -129,10 +133,6 @@ class Bridge:
                 self._deleted_vrfs.created(message.vrf_table)
                 if not message.carries:
                     self.nexthops.device_lost(message.index, deleted=False, cut=True)
-        elif isinstance(message, NeighborMessage):
-            if message.error:
-                self._count(message.error)
-            self.overlay.neighbor(message)
         elif isinstance(message, ZebraNexthop) and not self.overlay.nexthop(message):
             self.nexthops.from_kernel(message)
 

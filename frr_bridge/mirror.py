@@ -27,6 +27,7 @@ from dualpath.model.layer2 import Mac, Neighbor
 from dualpath.model.routes import RTPROT_DUALPATH
 from dualpath.model.words import errno_name
 from dualpath.netlink.message import attribute, request
+from dualpath.netlink.neighborcolumns import NDMSG
 from dualpath.netlink.numbers import (
     AF_BRIDGE,
     AF_INET,
@@ -47,7 +48,6 @@ from dualpath.netlink.numbers import (
 from dualpath.netlink.socket import Requests, open_socket
 from frr_bridge.overlay.overlay import Overlay
 from frr_bridge.overlay.rowtable import RowTable
-from frr_bridge.wire.neighbor import NDMSG
 
 log = logging.getLogger(__name__)
 

@@ -22,10 +22,10 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dualpath.netlink import socket as netlink
-from dualpath.netlink.message import DecodeError, Message, messages
+from dualpath.netlink.message import DecodeError
 from dualpath.netlink.numbers import (
     AF_BRIDGE,
     AF_INET,
@@ -38,9 +38,9 @@ from dualpath.netlink.reply import IncompleteDump, InterruptedDump
 from dualpath.netlink.socket import Notifications, Overrun, open_socket
 from frr_bridge.recording import tape
 from frr_bridge.recording.tape import Tape
+from frr_bridge.rows import decode_datagrams, decode_rows
 from frr_bridge.wire import dumps
-from frr_bridge.wire.message import Other, decode_message
-from frr_bridge.wire.route import ZebraRoute
+from frr_bridge.wire.message import Other
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ GROUPS = (RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP)
 _ANSWER_S = netlink.ANSWER_S
 _BUFFER = 16 << 20
 _FETCHED_MOST = 1 << 18  # datagrams that wait in this process, each about 200 bytes
-_TOGETHER = 64  # decoded before the clock and the socket are looked at again
+_TOGETHER = 256  # decoded before the clock and the socket are looked at again
 _SLICE_S = 0.02  # decode for this time, then let other tasks run
 _RETRY_S = 0.2  # after an incomplete dump; doubled each time
 _RETRY_MOST_S = 5.0
@@ -154,8 +154,8 @@ class Watch:
                 self._failed(error)
             if not self._fetched:
                 return True
-            for _ in range(min(_TOGETHER, len(self._fetched))):
-                self._apply_notifications(self._fetched.popleft())
+            some = min(_TOGETHER, len(self._fetched))
+            self._apply_notifications([self._fetched.popleft() for _ in range(some)])
         if self._fetched and not self._going_on:
             self._going_on = True
             asyncio.get_running_loop().call_soon(self._go_on)
@@ -172,15 +172,16 @@ class Watch:
             if time.monotonic() > until and len(self._fetched) >= _TOGETHER:
                 return
 
-    def _apply_notifications(self, datagram: bytes) -> None:
-        self._tape.netlink(datagram)
-        try:
-            for message in messages(datagram):
-                decoded = self._apply(message)
-                if decoded and self.on_news:
-                    self.on_news(decoded)
-        except DecodeError as error:
-            self._lost(f"a notification is malformed: {error}")
+    def _apply_notifications(self, datagrams: Sequence[bytes]) -> None:
+        for datagram, rows in zip(datagrams, decode_datagrams(datagrams), strict=True):
+            self._tape.netlink(datagram)
+            try:
+                for row in rows:
+                    self._on_message(row)
+                    if self.on_news:
+                        self.on_news(row)
+            except DecodeError as error:
+                self._lost(f"a notification is malformed: {error}")
 
     def _failed(self, error: OSError) -> None:
         """Dump again after a failed read; open another socket unless it was an overrun."""
@@ -241,10 +242,12 @@ class Watch:
             self._notifications = _reopened()
             self._follow()
         elif self.on_news:
-            for datagram in fetched:
-                self._apply_notifications(datagram)
+            while fetched:
+                some = min(_TOGETHER, len(fetched))
+                self._apply_notifications([fetched.popleft() for _ in range(some)])
+        apply = (lambda datagram: self._apply_notifications([datagram])) if self.on_news else None
         try:
-            await self._notifications.empty(self._apply_notifications if self.on_news else None)
+            await self._notifications.empty(apply)
         except OSError as error:
             self._failed(error)
             raise _incomplete("the socket failed", error) from error
@@ -256,8 +259,8 @@ class Watch:
                 with _socket() as sock:
                     async for rows in netlink.dump(sock, request, timeout_s=_ANSWER_S):
                         self._tape.netlink(rows)
-                        for message in messages(rows):
-                            self._apply(message)
+                        for row in decode_rows(rows):
+                            self._on_message(row)
             except InterruptedDump as error:
                 if not tries_left:
                     reason = f"{what}: {error}, {_INTERRUPTED_MOST} times"
@@ -279,25 +282,9 @@ class Watch:
             log.info("netlink: FRR's namespace can be read again")
         self._on_trouble(trouble)
 
-    def _apply(self, message: Message) -> Other | None:
-        decoded = decode_row(message)
-        if decoded:
-            self._on_message(decoded)
-        return decoded
-
     def _follow(self) -> None:
         if self._notifications is not None:
             asyncio.get_running_loop().add_reader(self._notifications.fileno(), self.drain)
-
-
-def decode_row(message: Message) -> Other | None:
-    """Decode a message of FRR's namespace; None if frr-bridge has no use for it."""
-    try:
-        decoded = decode_message(message)
-    except DecodeError as error:
-        log.debug("netlink: %s", error)  # entries of kinds that frr-bridge does not use
-        return None
-    return None if isinstance(decoded, ZebraRoute) else decoded
 
 
 def _socket() -> socket.socket:

@@ -18,7 +18,7 @@ class RecordTable:
     def __init__(self, kind: Kind, *, managed: bool = True) -> None:
         self.kind = kind
         self.managed = managed
-        self._rows = Rows()
+        self._rows = Rows(kind)
         self.desired_groups = self._rows.desired_groups
         self.programmed_groups = self._rows.programmed_groups
         self._touched: dict[Key, None] = {}
@@ -92,9 +92,10 @@ class RecordTable:
         row = self._rows.make(key)
         self._rows.program(row, programmed)
         self._rows.accept(key, row)
-        if row.desired != programmed:
+        if row.desired is not programmed and row.desired != programmed:
             self._touched[key] = None
-        self._rows.drop_if_empty(key)
+        if programmed is None:
+            self._rows.drop_if_empty(key)
 
     def refuse(self, key: Key, error: str, *, now: float) -> bool:
         """Note why the datapath refused a key, until `retry`; return whether that is new."""
@@ -155,13 +156,16 @@ class RecordTable:
         keys, self._touched = self._touched, {}
         if not self.managed:
             return []
-        rows = [(key, row) for key in keys if (row := self._rows.get(key))]
-        for key, row in rows:
+        differing: list[tuple[Key, Record | None, Record | None]] = []
+        for key in keys:
+            row = self._rows.get(key)
+            if row is None:
+                continue
             if row.desired == row.programmed:
                 self._rows.accept(key, row)  # the refused record is no longer desired
-        return [
-            (key, row.desired, row.programmed) for key, row in rows if row.desired != row.programmed
-        ]
+            else:
+                differing.append((key, row.desired, row.programmed))
+        return differing
 
     def retry(self) -> None:
         """Touch the refused keys."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dualpath.model.kinds import Kind
 from dualpath.model.membership import Membership
 from dualpath.model.nexthops import Nexthop
 from dualpath.model.records import Key, Record
@@ -34,7 +35,8 @@ class Row:
 class Rows:
     """Every key of one kind that is desired or programmed."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind) -> None:
+        self._grouped = kind is Kind.NEXTHOP
         self._rows: dict[Key, Row] = {}
         self.get = self._rows.get  # the dictionary's own: every change of a record calls it
         self._refused: dict[Key, None] = {}  # of the rows with an error
@@ -56,11 +58,13 @@ class Rows:
         return row
 
     def desire(self, row: Row, record: Record | None) -> None:
-        _index(self.desired_groups, row.desired, record)
+        if self._grouped:
+            _index(self.desired_groups, row.desired, record)
         row._desired = record
 
     def program(self, row: Row, record: Record | None) -> None:
-        _index(self.programmed_groups, row.programmed, record)
+        if self._grouped:
+            _index(self.programmed_groups, row.programmed, record)
         row._programmed = record
 
     def refuse(self, key: Key, row: Row, error: str) -> None:

@@ -45,10 +45,12 @@ class Segments:
 
     def mac(self, from_frr: Mac) -> Mac:
         """Store a MAC; return it as the datapath should have it."""
-        self.forget_mac(from_frr)
-        if from_frr.segment:
-            self._macs[from_frr.key] = from_frr
-            self._behind.setdefault(from_frr.segment, {})[from_frr.key] = None
+        if self._macs:
+            self.forget_mac(from_frr)
+        if not from_frr.segment:
+            return from_frr
+        self._macs[from_frr.key] = from_frr
+        self._behind.setdefault(from_frr.segment, {})[from_frr.key] = None
         return self._translated(from_frr)
 
     def forget_mac(self, mac: Mac) -> None:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -195,13 +196,10 @@ class State:
     def _records(self, batch: RecordBatch) -> None:
         table = self.records[batch.kind]
         now, generation, session = self._clock.epoch(), self.generation, self.session.number
-        translated = (
-            wanted
-            for record in _members_first(batch.upserts)
-            for wanted in self._translated(record)
-        )
         news = [
-            r for r in translated if table.want(r, generation=generation, session=session, now=now)
+            wanted
+            for wanted in self._translated(batch)
+            if table.want(wanted, generation=generation, session=session, now=now)
         ]
         if not table.managed:
             gone = tuple(r for r in batch.withdrawals if table.desired(r.key) is not None)
@@ -217,18 +215,22 @@ class State:
                 elif isinstance(record, Mac):
                     self.segments.forget_mac(record)
 
-    def _translated(self, record: Record) -> Iterator[Record]:
-        """Yield the records for the datapath that follow from a record of FRR's."""
-        match record:
-            case Nexthop():
-                yield from self._claim(record)
-            case Mac():
-                yield self.segments.mac(record)
-            case EthernetSegment():
-                self._rewrite(self.segments.learn(record))
-                yield record
+    def _translated(self, batch: RecordBatch) -> Iterable[Record]:
+        """Return the records for the datapath that follow from FRR's; use them in this order."""
+        records = batch.upserts
+        match batch.kind:
+            case Kind.NEXTHOP:
+                handles = (it for it in _members_first(records) if isinstance(it, Nexthop))
+                return chain.from_iterable(map(self._claim, handles))
+            case Kind.MAC:
+                return [self.segments.mac(mac) for mac in records if isinstance(mac, Mac)]
+            case Kind.ETHERNET_SEGMENT:
+                for segment in records:
+                    if isinstance(segment, EthernetSegment):
+                        self._rewrite(self.segments.learn(segment))
+                return records
             case _:
-                yield record
+                return records
 
     def _unwant_nexthop(self, nexthop: NexthopId, now: float) -> None:
         table = self.records[Kind.NEXTHOP]

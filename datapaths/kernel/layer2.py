@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.wire.links import Link
@@ -16,8 +16,7 @@ from dualpath.netlink import numbers as n
 LEARNED_STATES = n.NUD_REACHABLE | n.NUD_STALE | n.NUD_DELAY | n.NUD_PROBE
 
 
-@dataclass(frozen=True, slots=True)
-class Tunnel:
+class Tunnel(NamedTuple):
     """A VXLAN device's own FDB entry."""
 
     vtep: bytes  # b"" if it has a group
@@ -25,8 +24,7 @@ class Tunnel:
     group: int = 0  # nexthop id of an Ethernet segment's group
 
 
-@dataclass(frozen=True, slots=True)
-class Station:
+class Station(NamedTuple):
     """A bridge's FDB entry."""
 
     port: int  # ifindex
@@ -34,8 +32,7 @@ class Station:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """A neighbor on a bridge."""
 
     mac: bytes

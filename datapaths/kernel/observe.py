@@ -28,7 +28,7 @@ from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment, Mac
 from dualpath.model.records import Record
 from dualpath.netlink import numbers as n
-from dualpath.netlink.message import DecodeError, Message, messages
+from dualpath.netlink.message import DecodeError, Message, cut, messages
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +135,10 @@ class Observer:
     ) -> None:
         """Apply notifications. Emit no loss of keys in `own`, nor of devices in `built`."""
         self._own, self._built = own, built
+        if entries := neighbors.decode_all(data, cut(data)):
+            for entry in entries:
+                self._learn_entry(entry)
+            return
         routes = False
         for message in messages(data):
             if message.type in (n.RTM_NEWROUTE, n.RTM_DELROUTE):

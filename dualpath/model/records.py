@@ -39,6 +39,9 @@ class RecordBatch:
 
     def order(self) -> Iterator[int]:
         """Yield rows so that members come before groups, and groups leave before members."""
+        if self.kind is not Kind.NEXTHOP:
+            yield from range(len(self))
+            return
 
         def is_group(index: int) -> bool:
             record = self.row(index)

@@ -66,6 +66,7 @@ class ShadowDevices:
         self._bridges: dict[int, dict[int, None]] = {}  # VNI -> indexes of bridges; mostly one
         self._last_vni: dict[int, int] = {}  # bridge's index -> VNI, also without that device
         self._access: dict[int, int] = {}  # VNI -> its silent access port's index
+        self._access_ports: set[int] = set()
         self._removed: list[LinkMessage] = []  # since `take_removed`
         self._renewed: set[int] = set()  # VNIs, since `renewed`
         self._unseen: dict[int, None] = {}  # indexes that a dump has not repeated yet
@@ -101,8 +102,7 @@ class ShadowDevices:
         return self._access.get(vni, 0)
 
     def is_access_port(self, index: int) -> bool:
-        link = self.links.get(index)
-        return link is not None and _access_vni(link.name) > 0
+        return index in self._access_ports
 
     def resolve(self, identity: int, nexthop: InlineNexthop) -> Nexthop | None:
         """Return a nexthop with names in place of indexes; None while its device is unknown.
@@ -142,6 +142,7 @@ class ShadowDevices:
             self._note_vrf(before, link)
         if vni := _access_vni(link.name):
             self._access[vni] = link.index
+            self._access_ports.add(link.index)
         bridges: tuple[int, ...] = ()
         placed = link.kind == "vxlan" and (before is None or _place(before) != _place(link))
         if placed:
@@ -215,6 +216,7 @@ class ShadowDevices:
             self._vrfs = None
 
     def _forget_access(self, link: LinkMessage) -> None:
+        self._access_ports.discard(link.index)
         vni = _access_vni(link.name)
         if self._access.get(vni) == link.index:
             del self._access[vni]

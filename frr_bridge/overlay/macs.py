@@ -161,14 +161,14 @@ class RemoteMacs:
 
     def _joined(self, key: RowKey) -> Mac | None:
         bridge, mac = key
-        row, vxlan = self._rows.remote(key), self._devices.vxlan(bridge)
-        if row is None or vxlan is None:
+        row = self._rows.remote(key)
+        to = self._tunnels.get((row.ifindex, mac)) if row else None
+        if row is None or to is None:
             return None
-        to = self._tunnels.get((vxlan, mac))
         sticky = bool(row.flags & NTF_STICKY)
         if isinstance(to, bytes):
             return Mac(self._devices.vni(bridge), mac, to, sticky)
-        if not to or not self._segments.vteps(to):
+        if not self._segments.vteps(to):
             return None
         return Mac(self._devices.vni(bridge), mac, sticky=sticky, segment=to)
 

@@ -33,7 +33,10 @@ class RowTable(Generic[Row]):
         return self._rows[key[0]][key[1]]
 
     def __setitem__(self, key: RowKey, row: Row) -> None:
-        self._rows.setdefault(key[0], {})[key[1]] = row
+        rows = self._rows.get(key[0])
+        if rows is None:
+            rows = self._rows[key[0]] = {}
+        rows[key[1]] = row
 
     def get(self, key: RowKey) -> Row | None:
         rows = self._rows.get(key[0])

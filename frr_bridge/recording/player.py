@@ -10,13 +10,13 @@ import logging
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from dualpath.netlink.message import DecodeError, messages
+from dualpath.netlink.message import DecodeError
 from frr_bridge.announcer import Bus
 from frr_bridge.bridge import Bridge
 from frr_bridge.recording import tape
 from frr_bridge.recording.pcapng import Entry, Feed, RecordingError
+from frr_bridge.rows import decode_rows
 from frr_bridge.session import Input, State, reached
-from frr_bridge.watch import decode_row
 from frr_bridge.wire.fpm import FpmFramer, FramingError
 from frr_bridge.wire.link import LinkMessage
 
@@ -94,10 +94,9 @@ class Player:
 
     def _netlink(self, rows: bytes) -> None:
         try:
-            for message in messages(rows):
-                if decoded := decode_row(message):
-                    self.links_changed |= isinstance(decoded, LinkMessage)
-                    self.bridge.receive_netlink(decoded)
+            for row in decode_rows(rows):
+                self.links_changed |= isinstance(row, LinkMessage)
+                self.bridge.receive_netlink(row)
         except DecodeError as error:
             log.warning("netlink: a message is malformed: %s", error)
 

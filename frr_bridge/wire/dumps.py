@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dualpath.netlink.message import request, u32
+from dualpath.netlink.neighborcolumns import NDMSG
 from dualpath.netlink.numbers import (
     AF_UNSPEC,
     IFLA_EXT_MASK,
@@ -13,7 +14,6 @@ from dualpath.netlink.numbers import (
     RTM_GETNEXTHOP,
 )
 from frr_bridge.wire.link import IFINFOMSG
-from frr_bridge.wire.neighbor import NDMSG
 from frr_bridge.wire.nexthop import NHMSG
 
 

@@ -6,38 +6,31 @@ does not give it: it follows from the VXLAN device.
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from dualpath.netlink.message import Attributes, DecodeError, Message
+from dualpath.netlink.neighborcolumns import NDMSG, neighbor_columns
 from dualpath.netlink.numbers import (
     AF_BRIDGE,
     AF_INET,
     AF_INET6,
     ETH_ALEN,
     NDA_DST,
-    NDA_FLAGS_EXT,
-    NDA_IFINDEX,
     NDA_LLADDR,
     NDA_MASTER,
     NDA_NH_ID,
-    NDA_PORT,
     NDA_PROTOCOL,
     NDA_SRC_VNI,
     NDA_VLAN,
-    NDA_VNI,
     NTF_SELF,
     RTM_DELNEIGH,
 )
 
-NDMSG = struct.Struct("=BBHiHBB")  # struct ndmsg in linux/neighbour.h
-
-
 _DST_WIDTHS = {AF_BRIDGE: (4, 16), AF_INET: (4,), AF_INET6: (16,)}
 
 
-@dataclass(frozen=True, slots=True)
-class NeighborMessage:
+class NeighborMessage(NamedTuple):
     """A bridge's forwarding entry or a neighbor. An absent attribute is 0 or b""."""
 
     deleted: bool
@@ -47,16 +40,36 @@ class NeighborMessage:
     flags: int  # NTF_*; one MAC may have two entries, with NTF_SELF and with NTF_MASTER
     lladdr: bytes = b""  # 6 bytes; all zero in AF_BRIDGE is a flood entry
     dst: bytes = b""  # AF_BRIDGE: remote VTEP; else the neighbor's address; 4 or 16 bytes
-    ext_flags: int = 0  # NTF_EXT_*
-    vni: int = 0  # NDA_VNI: of the outgoing packet
     src_vni: int = 0  # NDA_SRC_VNI: of the VXLAN device; from zebra only
     master: int = 0  # interface index of the bridge
     vlan: int = 0
-    port: int = 0  # UDP port of the VTEP
-    via: int = 0  # NDA_IFINDEX: the interface towards the VTEP
     nexthop_id: int = 0  # NDA_NH_ID: multihomed MAC, `dst` is absent
     protocol: int = 0  # RTPROT_*
-    error: DecodeError | None = field(default=None, compare=False)  # why the contents are missing
+    error: DecodeError | None = None  # why the contents are missing
+
+
+def decode_neighbors(buffer: bytes, offsets: Sequence[int]) -> list[NeighborMessage] | None:
+    """Decode the messages of `buffer`, cut at `offsets`, if all of them are plain entries."""
+    columns = neighbor_columns(buffer, offsets)
+    if columns is None:
+        return None
+    return list(
+        map(
+            NeighborMessage,
+            columns.deleted,
+            columns.family,
+            columns.ifindex,
+            columns.state,
+            columns.flags,
+            columns.lladdr,
+            columns.dst,
+            columns.number(NDA_SRC_VNI),
+            columns.number(NDA_MASTER),
+            columns.number(NDA_VLAN),
+            columns.number(NDA_NH_ID),
+            columns.number(NDA_PROTOCOL),
+        )
+    )
 
 
 def decode_neighbor(message: Message) -> NeighborMessage:
@@ -80,13 +93,9 @@ def decode_neighbor(message: Message) -> NeighborMessage:
             *row,
             lladdr=lladdr,
             dst=dst,
-            ext_flags=attributes.u32(NDA_FLAGS_EXT),
-            vni=attributes.u32(NDA_VNI),
             src_vni=attributes.u32(NDA_SRC_VNI),
             master=attributes.u32(NDA_MASTER),
             vlan=attributes.u16(NDA_VLAN),
-            port=attributes.be16(NDA_PORT),
-            via=attributes.u32(NDA_IFINDEX),
             nexthop_id=attributes.u32(NDA_NH_ID),
             protocol=attributes.u8(NDA_PROTOCOL),
         )

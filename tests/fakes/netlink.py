@@ -7,9 +7,10 @@ import errno
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dualpath.netlink.message import NLMSGHDR, Message, attribute, header
+from dualpath.netlink.neighborcolumns import NDMSG
 from dualpath.netlink.numbers import (
     AF_BRIDGE,
     NDA_DST,
@@ -24,7 +25,6 @@ from dualpath.netlink.numbers import (
     RTM_NEWNEIGH,
 )
 from dualpath.netlink.socket import Notifications
-from frr_bridge.wire.neighbor import NDMSG
 
 Faults = Callable[[Message, bytes], list[bytes] | None]
 """Given a dump request: the datagrams to send instead of the reply, or None for the reply."""
@@ -87,17 +87,19 @@ class News(socket.socket):
             self.errors.append(OSError(errno.ENOBUFS, "No buffer space available"))
         self.congested = True
 
-    def recvmsg(  # type: ignore[override]  # as much of it as is used
-        self, bufsize: int
-    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, tuple[int, int]]:
+    def recvmsg_into(  # type: ignore[override]  # as much of it as is used
+        self, buffers: Sequence[memoryview]
+    ) -> tuple[int, list[tuple[int, int, bytes]], int, tuple[int, int]]:
         if self.errors:
             raise self.errors.popleft()
         if not self.queue:
             raise BlockingIOError(errno.EAGAIN, "empty")
         datagram = self.queue.popleft()
         self.congested &= bool(self.queue)
-        flags = socket.MSG_TRUNC if len(datagram) > bufsize else 0
-        return datagram[:bufsize], [], flags, (0, 0)
+        (room,) = buffers
+        read = datagram[: len(room)]
+        room[: len(read)] = read
+        return len(read), [], socket.MSG_TRUNC if len(datagram) > len(room) else 0, (0, 0)
 
     def close(self) -> None:
         self._theirs.close()

@@ -24,17 +24,17 @@ from dualpath.bus.wire import (
     decode_from_controller,
     encode_from_bridge,
 )
-from dualpath.netlink.message import DecodeError, messages
+from dualpath.netlink.message import DecodeError
 from dualpath.pb import bus_pb2
 from frr_bridge import convergence, report
 from frr_bridge.bridge import Bridge
 from frr_bridge.recording.pcapng import Feed, RecordingError
 from frr_bridge.recording.pcapng import read as read_recording
 from frr_bridge.recording.player import Player
+from frr_bridge.rows import decode_rows
 from frr_bridge.session import State as SessionState
 from frr_bridge.session import reached
 from frr_bridge.vty import parse
-from frr_bridge.watch import decode_row
 from frr_bridge.wire.columns import decode
 from frr_bridge.wire.fpm import FpmFramer, FramingError
 from tests.architecture import ROOT
@@ -104,10 +104,9 @@ class Netlink(Target):
             self._bridge.begin_dump()
         found = 0
         try:
-            for message in messages(data):
-                if decoded := decode_row(message):
-                    found += 1
-                    self._bridge.receive_netlink(decoded)
+            for row in decode_rows(data):
+                found += 1
+                self._bridge.receive_netlink(row)
         except DecodeError:
             return "bad message"
         finally:

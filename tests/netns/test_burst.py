@@ -19,6 +19,7 @@ from dualpath.model.layer2 import Mac
 from dualpath.model.links import Vni
 from dualpath.model.records import Key, Record
 from dualpath.netlink.message import answer, attribute, encode_message, messages
+from dualpath.netlink.neighborcolumns import NDMSG
 from dualpath.netlink.numbers import (
     AF_BRIDGE,
     NDA_DST,
@@ -38,7 +39,7 @@ from frr_bridge.overlay.overlay import Overlay
 from frr_bridge.watch import Watch
 from frr_bridge.wire.link import LinkMessage
 from frr_bridge.wire.message import Other
-from frr_bridge.wire.neighbor import NDMSG, NeighborMessage
+from frr_bridge.wire.neighbor import NeighborMessage
 from tests.fakes.batches import upsert
 from tests.fakes.netns import bridge, fresh, ip
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from dualpath.model.nexthops import V4_MAPPED
@@ -20,10 +22,11 @@ from dualpath.netlink.message import (
     request,
     u32,
 )
+from dualpath.netlink.neighborcolumns import NDMSG, neighbor_columns
 
-NDMSG: Final = struct.Struct("=BBHiHBB")  # linux/neighbour.h: family, -, -, ifindex, state, flags
 ZERO_MAC: Final = bytes(6)
 
+_FDB: Final = struct.Struct("=IHHIIBBHiHBB")  # nlmsghdr and ndmsg
 _REPLACE: Final = n.NLM_F_CREATE | n.NLM_F_REPLACE
 
 
@@ -62,6 +65,29 @@ def decode(message: Message) -> Entry:
     )
 
 
+def decode_all(buffer: bytes, offsets: Sequence[int]) -> list[Entry] | None:
+    """Decode the messages of `buffer`, cut at `offsets`, if all of them are plain entries."""
+    columns = neighbor_columns(buffer, offsets)
+    if columns is None:
+        return None
+    return list(
+        map(
+            Entry,
+            columns.deleted,
+            columns.family,
+            columns.ifindex,
+            columns.state,
+            columns.flags,
+            columns.dst,
+            columns.lladdr,
+            columns.number(n.NDA_MASTER),
+            columns.number(n.NDA_PROTOCOL),
+            columns.number(n.NDA_VLAN),
+            columns.number(n.NDA_NH_ID),
+        )
+    )
+
+
 def dump_request(family: int) -> bytes:
     """Return the dump request for the neighbors of a family; AF_BRIDGE dumps all FDBs."""
     return request(n.RTM_GETNEIGH, n.NLM_F_DUMP, NDMSG.pack(family, 0, 0, 0, 0, 0, 0))
@@ -73,16 +99,14 @@ def put_self(vxlan: int, mac: bytes, vtep: bytes, group: int = 0) -> bytes:
     An entry with a group is static: newer kernels refuse any other ("A nexthop fdb cannot be
     dynamic", vxlan_core.c of Linux 7.2), also with NTF_EXT_LEARNED.
     """
-    state, flags = n.NUD_REACHABLE, n.NTF_SELF | n.NTF_EXT_LEARNED
-    to = attribute(n.NDA_DST, vtep)
+    state, flags, to = n.NUD_REACHABLE, n.NTF_SELF | n.NTF_EXT_LEARNED, _destination(vtep)
     if group:
         state, to = state | n.NUD_NOARP, u32(n.NDA_NH_ID, group)
-    body = _fdb(vxlan, state, flags, mac) + to
-    return request(n.RTM_NEWNEIGH, _REPLACE, body)
+    return _put(_REPLACE, vxlan, state, flags, mac, to)
 
 
 def drop_self(vxlan: int, mac: bytes) -> bytes:
-    return request(n.RTM_DELNEIGH, 0, _fdb(vxlan, 0, n.NTF_SELF, mac))
+    return _drop(vxlan, n.NTF_SELF, mac)
 
 
 def put_master(vxlan: int, mac: bytes, sticky: bool) -> bytes:
@@ -94,28 +118,27 @@ def put_master(vxlan: int, mac: bytes, sticky: bool) -> bytes:
     state, flags = n.NUD_REACHABLE, n.NTF_EXT_LEARNED
     if sticky:
         state, flags = n.NUD_NOARP, n.NTF_STICKY
-    return request(n.RTM_NEWNEIGH, _REPLACE, _fdb(vxlan, state, flags | n.NTF_MASTER, mac))
+    return _put(_REPLACE, vxlan, state, flags | n.NTF_MASTER, mac)
 
 
 def drop_master(vxlan: int, mac: bytes) -> bytes:
     """Remove the bridge's entry; ENOENT means that `mac` has moved to another port."""
-    return request(n.RTM_DELNEIGH, 0, _fdb(vxlan, 0, n.NTF_MASTER, mac))
+    return _drop(vxlan, n.NTF_MASTER, mac)
 
 
 def drop_learned(port: int, mac: bytes) -> bytes:
     """Remove the bridge's entry for `mac` behind a port; ENOENT means that it has moved."""
-    return request(n.RTM_DELNEIGH, 0, _fdb(port, 0, n.NTF_MASTER, mac))
+    return _drop(port, n.NTF_MASTER, mac)
 
 
 def put_flood(vxlan: int, vtep: bytes) -> bytes:
     """Add `vtep` to those that get a copy of each BUM frame."""
-    body = _fdb(vxlan, n.NUD_PERMANENT, n.NTF_SELF, ZERO_MAC) + attribute(n.NDA_DST, vtep)
-    return request(n.RTM_NEWNEIGH, n.NLM_F_CREATE | n.NLM_F_APPEND, body)
+    append = n.NLM_F_CREATE | n.NLM_F_APPEND
+    return _put(append, vxlan, n.NUD_PERMANENT, n.NTF_SELF, ZERO_MAC, _destination(vtep))
 
 
 def drop_flood(vxlan: int, vtep: bytes) -> bytes:
-    body = _fdb(vxlan, 0, n.NTF_SELF, ZERO_MAC) + attribute(n.NDA_DST, vtep)
-    return request(n.RTM_DELNEIGH, 0, body)
+    return _drop(vxlan, n.NTF_SELF, ZERO_MAC, _destination(vtep))
 
 
 def put_neighbor(bridge: int, address: bytes, mac: bytes, router: bool = False) -> bytes:
@@ -152,10 +175,26 @@ def use_neighbor(bridge: int, address: bytes) -> bytes:
     return request(n.RTM_NEWNEIGH, 0, body + attribute(n.NDA_DST, address))
 
 
-def _fdb(ifindex: int, state: int, flags: int, mac: bytes) -> bytes:
-    return NDMSG.pack(socket.AF_BRIDGE, 0, 0, ifindex, state, flags, 0) + attribute(
-        n.NDA_LLADDR, mac
+def _put(how: int, ifindex: int, state: int, flags: int, mac: bytes, to: bytes = b"") -> bytes:
+    return _fdb(n.RTM_NEWNEIGH, how, ifindex, state, flags, mac, to)
+
+
+def _drop(ifindex: int, flags: int, mac: bytes, to: bytes = b"") -> bytes:
+    return _fdb(n.RTM_DELNEIGH, 0, ifindex, 0, flags, mac, to)
+
+
+def _fdb(kind: int, how: int, ifindex: int, state: int, flags: int, mac: bytes, to: bytes) -> bytes:
+    """Encode an FDB entry with its header: a burst has 200,000."""
+    attributes = attribute(n.NDA_LLADDR, mac) + to
+    size, how = _FDB.size + len(attributes), how | n.NLM_F_REQUEST
+    return (
+        _FDB.pack(size, kind, how, 0, 0, n.AF_BRIDGE, 0, 0, ifindex, state, flags, 0) + attributes
     )
+
+
+@lru_cache(4096)
+def _destination(vtep: bytes) -> bytes:
+    return attribute(n.NDA_DST, vtep)
 
 
 def _family(address: bytes) -> int:

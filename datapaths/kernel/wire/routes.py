@@ -1,8 +1,7 @@
 """Routes as columns to and from rtnetlink: no Python object per route. Pure.
 
 To encode, fill the varying fields of a template that has a row for each message. To decode a dump,
-walk the attributes of all its messages in step: first the first attribute of every message, then
-the second, and so on.
+walk the attributes of all its messages in step (`dualpath.netlink.columns`).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from dualpath.model import nexthops
 from dualpath.model.routes import U8, U32, Family
 from dualpath.netlink import numbers as n
+from dualpath.netlink.columns import Index, walk
 from dualpath.netlink.message import NLMSGHDR, DecodeError, attribute, cut, request, u32
 
 RTMSG: Final = struct.Struct("=BBBBBBBBI")
@@ -39,8 +39,6 @@ RTN_OF: Final = {
     nexthops.PROHIBIT: n.RTN_PROHIBIT,
 }
 """The rtm_type of a reserved identity: such a route has no nexthop object."""
-
-Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,7 +175,7 @@ def _decode(family: Family, words: U32, offsets: Index) -> RouteColumns:
     metrics = np.zeros(count, np.uint32)
     ids = np.zeros(count, np.uint32)
     prefixes = np.zeros((count, family.width // 4), np.uint32)
-    for type_, rows, at, length in _walk(words, halves, offsets):
+    for type_, rows, at, length in walk(words, offsets, RTMSG.size):
         if type_ == n.RTA_DST:
             if (length != 4 + family.width).any():
                 raise DecodeError("destination of the wrong width", offset=int(at[0]) * 4)
@@ -201,43 +199,6 @@ def _decode(family: Family, words: U32, offsets: Index) -> RouteColumns:
         metrics,
         ids,
     )
-
-
-def _walk(
-    words: U32, halves: npt.NDArray[np.uint16], offsets: Index
-) -> Iterator[tuple[int, Index | slice, Index, npt.NDArray[np.uint16]]]:
-    """Yield (attribute type, rows that have it, offsets in words, lengths).
-
-    Step i looks at the i-th attribute of every message. That is fast because the messages of a dump
-    have few different layouts.
-    """
-    start = offsets + (NLMSGHDR.size + RTMSG.size) // 4
-    ends = offsets + words[offsets].astype(np.intp) // 4
-    rows: Index | slice = slice(None)
-    while True:
-        more = start < ends
-        if not more.all():
-            rows = np.flatnonzero(more) if isinstance(rows, slice) else rows[more]
-            start, ends = start[more], ends[more]
-        if not len(start):
-            return
-        lengths, types = halves[start * 2], halves[start * 2 + 1] & n.NLA_TYPE_MASK
-        following = start + (lengths.astype(np.intp) + 3) // 4
-        if (lengths < 4).any() or (following > ends).any():
-            raise DecodeError("attribute beyond its message", offset=int(start[0]) * 4)
-        first = int(types[0])
-        if (types == first).all():
-            yield first, rows, start, lengths
-        else:
-            for type_ in np.unique(types).tolist():
-                mine = np.flatnonzero(types == type_)
-                yield (
-                    type_,
-                    mine if isinstance(rows, slice) else rows[mine],
-                    start[mine],
-                    lengths[mine],
-                )
-        start = following
 
 
 def _words(prefixes: U8) -> U32:

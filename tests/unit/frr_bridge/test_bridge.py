@@ -299,7 +299,7 @@ def test_withdrawals_are_held_while_in_doubt(inputs: tuple[Input, ...]) -> None:
         made.bridge.step(happened)
     made.frames(withdrawal())
     for row in shadow.ROWS:
-        made.bridge.receive_netlink(replace(row, deleted=True))
+        made.bridge.receive_netlink(row._replace(deleted=True))
     made.flush()
     assert (made.bus.routes, made.bus.records) == (routes, records)
     assert made.bridge.stale > 0
@@ -321,7 +321,7 @@ def test_a_dead_daemon_is_noticed_before_its_withdrawals_are_obeyed() -> None:
     made.dead = True
     made.frames(withdrawal())
     for row in reversed(shadow.ROWS):
-        made.bridge.receive_netlink(replace(row, deleted=True))
+        made.bridge.receive_netlink(row._replace(deleted=True))
     made.flush()
     assert made.bus.prefixes() == {"20.0.0.0/24"}
     assert made.bus.records == kept

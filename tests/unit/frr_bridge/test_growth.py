@@ -202,10 +202,10 @@ def segment_changed(others: int) -> Callable[[], None]:
         made.overlay.nexthop(replace(group(100 + i, 1), fdb=True))
         mac = bytes([2, 1, 0, 0, *divmod(i, 256)])
         made.receive(shadow.on_bridge(shadow.VX110, shadow.BR110, mac))
-        made.receive(replace(shadow.behind(shadow.VX110, mac, b""), nexthop_id=100 + i))
+        made.receive(shadow.behind(shadow.VX110, mac, b"")._replace(nexthop_id=100 + i))
     made.overlay.nexthop(replace(group(50, 2), fdb=True))
     made.receive(shadow.on_bridge(shadow.VX110, shadow.BR110, shadow.HOST_MAC))
-    made.receive(replace(shadow.behind(shadow.VX110, shadow.HOST_MAC, b""), nexthop_id=50))
+    made.receive(shadow.behind(shadow.VX110, shadow.HOST_MAC, b"")._replace(nexthop_id=50))
 
     def change() -> None:
         made.overlay.nexthop(replace(group(50, 1, 2), fdb=True))

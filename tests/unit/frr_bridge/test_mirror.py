@@ -271,7 +271,7 @@ def test_rows_of_an_earlier_bridge_are_removed_once_all_hosts_are_known(
     assert world.asked() == []
 
 
-@pytest.mark.parametrize("row", [ours(deleted=True), replace(ours(), lladdr=b"")])
+@pytest.mark.parametrize("row", [ours(deleted=True), ours()._replace(lladdr=b"")])
 def test_row_that_somebody_removed_is_written_again(mirrored: World, row: NeighborMessage) -> None:
     """zebra may take back a remote host late, when it has just become a local one."""
     mirrored.mirror.learn(Mirror(whole=True, macs=(MAC,), neighbors=(NEIGHBOR,)))
@@ -315,7 +315,7 @@ def test_zebra_s_row_in_place_of_the_mirror_s_is_left_alone(mirrored: World) -> 
 def test_mac_that_somebody_else_wrote_on_an_access_port_stays(world: World) -> None:
     """Invariant 2."""
     world.mirror.learn(Mirror(whole=True))
-    world.overlay.neighbor(replace(on_bridge(AC110, BR110, OTHER.mac), flags=NTF_MASTER))
+    world.overlay.neighbor(on_bridge(AC110, BR110, OTHER.mac)._replace(flags=NTF_MASTER))
     world.mirror.retry()
     assert world.asked() == []
 

@@ -10,6 +10,7 @@ import pytest
 from dualpath.model.kinds import Kind
 from dualpath.model.nexthops import NexthopType, unsupported_reason
 from dualpath.netlink.message import DecodeError, attribute, encode_message, header
+from dualpath.netlink.neighborcolumns import NDMSG
 from dualpath.netlink.numbers import (
     AF_BRIDGE,
     AF_INET,
@@ -32,7 +33,7 @@ from dualpath.netlink.numbers import (
     RTM_NEWNEXTHOP,
 )
 from frr_bridge.wire.inline import InlineNexthop, Unsupported
-from frr_bridge.wire.neighbor import NDMSG, NeighborMessage, decode_neighbor
+from frr_bridge.wire.neighbor import NeighborMessage, decode_neighbor
 from frr_bridge.wire.nexthop import NHMSG, ZebraNexthop, decode_nexthop
 from tests.fakes import shadow
 from tests.fakes.logs import Written

@@ -9,7 +9,7 @@ import pytest
 
 from datapaths.base import LearnedMac, LearnedNeighbor, Lost
 from datapaths.kernel.segmenttable import FIRST_VTEP, group_of
-from datapaths.kernel.wire import links, neighbors, nexthops
+from datapaths.kernel.wire import links, nexthops
 from datapaths.kernel.wire.routes import encode_route
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Mac
@@ -17,6 +17,7 @@ from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.routes import Family
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import attribute, request, u32
+from dualpath.netlink.neighborcolumns import NDMSG
 from tests.fakes.visits import steps
 from tests.unit.datapaths.kernel.test_observe import (
     BRIDGE,
@@ -39,7 +40,7 @@ SEGMENT = 50
 
 
 def fdb(device: int, mac: bytes, *attributes: bytes, flags: int) -> bytes:
-    body = neighbors.NDMSG.pack(socket.AF_BRIDGE, 0, 0, device, n.NUD_REACHABLE, flags, 0)
+    body = NDMSG.pack(socket.AF_BRIDGE, 0, 0, device, n.NUD_REACHABLE, flags, 0)
     return request(n.RTM_NEWNEIGH, 0, body + attribute(n.NDA_LLADDR, mac) + b"".join(attributes))
 
 

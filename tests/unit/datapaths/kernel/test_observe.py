@@ -10,7 +10,7 @@ import pytest
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Plan, Planner
-from datapaths.kernel.wire import links, neighbors, nexthops
+from datapaths.kernel.wire import links, nexthops
 from datapaths.kernel.wire.routes import encode_route
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
@@ -18,6 +18,7 @@ from dualpath.model.nexthops import Member, Nexthop, NexthopType
 from dualpath.model.records import Record, RecordBatch
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import NLMSGHDR, attribute, messages, request, u32
+from dualpath.netlink.neighborcolumns import NDMSG
 from tests.fakes.batches import rows_of, upsert, withdraw
 from tests.fakes.logs import Written
 
@@ -45,7 +46,7 @@ def gone(message: bytes) -> bytes:
 
 def station(mac: bytes, port: int, state: int = n.NUD_REACHABLE, flags: int = 0) -> bytes:
     """Return a bridge FDB entry as the kernel notifies it."""
-    body = neighbors.NDMSG.pack(socket.AF_BRIDGE, 0, 0, port, state, flags, 0)
+    body = NDMSG.pack(socket.AF_BRIDGE, 0, 0, port, state, flags, 0)
     return request(
         n.RTM_NEWNEIGH, 0, body + attribute(n.NDA_LLADDR, mac) + u32(n.NDA_MASTER, BRIDGE)
     )
@@ -53,7 +54,7 @@ def station(mac: bytes, port: int, state: int = n.NUD_REACHABLE, flags: int = 0)
 
 def neighbour(address: bytes, mac: bytes, state: int = n.NUD_REACHABLE) -> bytes:
     family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
-    body = neighbors.NDMSG.pack(family, 0, 0, BRIDGE, state, 0, 1)
+    body = NDMSG.pack(family, 0, 0, BRIDGE, state, 0, 1)
     return request(
         n.RTM_NEWNEIGH, 0, body + attribute(n.NDA_DST, address) + attribute(n.NDA_LLADDR, mac)
     )

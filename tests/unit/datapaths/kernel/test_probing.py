@@ -11,6 +11,7 @@ from datapaths.kernel.wire import neighbors
 from dualpath.model.layer2 import Mac
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import attribute, request
+from dualpath.netlink.neighborcolumns import NDMSG
 from tests.unit.controller.intent.rulebook import rule
 from tests.unit.datapaths.kernel.test_observe import (
     BRIDGE,
@@ -70,7 +71,7 @@ def test_host_that_left_is_not_probed() -> None:
 
 def stale(bridge: int, number: int) -> bytes:
     """Return a silent neighbor, by its address as a number of 32 or 128 bits."""
-    body = neighbors.NDMSG.pack(socket.AF_INET6, 0, 0, bridge, n.NUD_STALE, 0, 1)
+    body = NDMSG.pack(socket.AF_INET6, 0, 0, bridge, n.NUD_STALE, 0, 1)
     body += attribute(n.NDA_DST, number.to_bytes(16)) + attribute(n.NDA_LLADDR, MAC)
     return request(n.RTM_NEWNEIGH, 0, body)
 

@@ -14,6 +14,7 @@ from dualpath.netlink import socket as netlink
 from dualpath.netlink.message import Answer, header, messages, request
 from dualpath.netlink.reply import IncompleteDump, InterruptedDump
 from dualpath.netlink.socket import READ_BYTES, Notifications, Overrun, Requests, receive
+from tests.fakes.visits import allocated
 from tests.unit.dualpath.netlink.kernel import LONG, Kernel, done, error, message, row
 
 GET = request(n.RTM_GETNEIGH, n.NLM_F_DUMP, bytes(12))
@@ -38,7 +39,7 @@ class Full(socket.socket):
 
     code = errno.ENOBUFS
 
-    def recvmsg(self, *_: object) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:
+    def recvmsg_into(self, *_: object) -> tuple[int, list[tuple[int, int, bytes]], int, object]:
         code, self.code = self.code, errno.EAGAIN
         raise OSError(code, "as the kernel has it")
 
@@ -48,9 +49,14 @@ class Forged(socket.socket):
 
     reads = 0
 
-    def recvmsg(self, *_: object) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:
+    def recvmsg_into(  # type: ignore[override]  # as `receive` calls it
+        self, buffers: list[memoryview], *_: object
+    ) -> tuple[int, list[tuple[int, int, bytes]], int, object]:
         self.reads += 1
-        return (b"forged", [], 0, (4321, 0)) if self.reads == 1 else (b"row", [], 0, (0, 0))
+        forged = self.reads == 1
+        data = b"forged" if forged else b"row"
+        buffers[0][: len(data)] = data
+        return len(data), [], 0, (4321 if forged else 0, 0)
 
 
 # -- receive ---------------------------------------------------------------------------------
@@ -76,6 +82,12 @@ def test_closed_socket_is_an_error_and_no_overrun(kernel: Kernel) -> None:
 def test_datagram_of_another_process_is_skipped() -> None:
     with Forged(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         assert receive(sock) == b"row"
+
+
+def test_read_allocates_its_datagram_only(kernel: Kernel) -> None:
+    kernel.send(b"first", b"second")
+    receive(kernel.ours)  # this thread has its buffer from now on
+    assert allocated(lambda: receive(kernel.ours)) < READ_BYTES // 16
 
 
 # -- requests --------------------------------------------------------------------------------

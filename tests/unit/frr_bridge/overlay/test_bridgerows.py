@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from frr_bridge.overlay.bridgerows import BridgeRows
@@ -45,11 +43,11 @@ def test_later_row_of_a_mac_replaces_the_earlier(rows: BridgeRows) -> None:
 
 def test_deletion_of_another_port_s_row_changes_nothing(rows: BridgeRows) -> None:
     rows.learn(REMOTE)
-    assert not rows.learn(replace(LOCAL, deleted=True))
+    assert not rows.learn(LOCAL._replace(deleted=True))
     assert rows.get(KEY) == REMOTE
-    assert rows.learn(replace(REMOTE, deleted=True))
+    assert rows.learn(REMOTE._replace(deleted=True))
     assert rows.get(KEY) is None
-    assert not rows.learn(replace(REMOTE, deleted=True))
+    assert not rows.learn(REMOTE._replace(deleted=True))
 
 
 def test_rows_on_the_access_port_are_touched_as_they_come_and_go(rows: BridgeRows) -> None:
@@ -60,7 +58,7 @@ def test_rows_on_the_access_port_are_touched_as_they_come_and_go(rows: BridgeRow
     assert rows.take_touched() == [KEY]
 
 
-@pytest.mark.parametrize("row", [REMOTE, replace(LOCAL, flags=0)], ids=["remote", "the kernel's"])
+@pytest.mark.parametrize("row", [REMOTE, LOCAL._replace(flags=0)], ids=["remote", "the kernel's"])
 def test_rows_that_the_mirror_did_not_write_are_not_touched(rows: BridgeRows, row: object) -> None:
     rows.learn(row)  # type: ignore[arg-type]
     assert rows.take_touched() == []

@@ -72,7 +72,7 @@ def test_deleted_device_takes_its_rows_with_it(world: World) -> None:
 
 @pytest.mark.parametrize(
     "row",
-    [replace(flood(VX110, VTEP6), flags=0), flood(VX110, b"")],
+    [flood(VX110, VTEP6)._replace(flags=0), flood(VX110, b"")],
     ids=["a bridge row", "no VTEP"],
 )
 def test_other_all_zero_rows_are_ignored(world: World, row: NeighborMessage) -> None:

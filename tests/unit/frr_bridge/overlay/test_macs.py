@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from dualpath.model.kinds import Kind
@@ -80,13 +78,13 @@ def test_deleted_mac_is_withdrawn_and_not_moved_whichever_row_goes_first(first: 
     """A dying daemon deletes rows too, so this must be a withdrawal that can be held."""
     network = Network(*LINKS, *HOST_ROWS)
     for row in (HOST_ROWS[first], HOST_ROWS[1 - first]):
-        network.receive(replace(row, deleted=True))
+        network.receive(row._replace(deleted=True))
     assert network.log.moved == []
     assert HOST_KEY in network.log.withdrawn
 
 
 def test_permanent_bridge_row_is_the_device_s_own_mac() -> None:
-    assert Network(*LINKS, replace(BRIDGE_ROW, state=0x80), VXLAN_ROW).records == set()
+    assert Network(*LINKS, BRIDGE_ROW._replace(state=0x80), VXLAN_ROW).records == set()
 
 
 def test_sticky_flag_is_reported() -> None:
@@ -98,7 +96,7 @@ def test_sticky_flag_is_reported() -> None:
 def test_bridge_row_with_a_vlan_is_ignored() -> None:
     """A bridge with a default PVID repeats each row with the VLAN, and deletes that one alone."""
     network = Network(*LINKS, *HOST_ROWS)
-    network.receive(replace(on_bridge(VX110, BR110, HOST_MAC, deleted=True), vlan=1))
+    network.receive(on_bridge(VX110, BR110, HOST_MAC, deleted=True)._replace(vlan=1))
     assert network.records == HOST_RECORDS
 
 
@@ -117,13 +115,13 @@ def test_mac_that_turns_out_to_be_a_router_s_is_moved() -> None:
 
 def test_router_mac_stays_one_while_it_is_remote() -> None:
     network = Network(*LINKS, *ROUTER_ROWS)
-    network.receive(*(replace(row, deleted=True) for row in ROUTER_ROWS[2:]))
+    network.receive(*(row._replace(deleted=True) for row in ROUTER_ROWS[2:]))
     assert network.records == set()
 
 
 def test_deleted_router_mac_may_return_as_a_host_s() -> None:
     network = Network(*LINKS, *ROUTER_ROWS)
-    network.receive(*(replace(row, deleted=True) for row in ROUTER_ROWS))
+    network.receive(*(row._replace(deleted=True) for row in ROUTER_ROWS))
     network.receive(*ROUTER_ROWS[:2])
     assert network.records == {Mac(L3VNI, ROUTER_MAC, VTEP)}
 
@@ -145,8 +143,8 @@ def test_mac_without_a_vxlan_row_is_stranded() -> None:
     "row",
     [
         on_bridge(AC110, BR110, HOST_MAC),
-        replace(BRIDGE_ROW, flags=0),
-        replace(BRIDGE_ROW, state=0x80),
+        BRIDGE_ROW._replace(flags=0),
+        BRIDGE_ROW._replace(state=0x80),
     ],
     ids=["local", "not zebra's", "the device's own"],
 )

@@ -29,7 +29,7 @@ MAC = Mac(L2VNI, HOST_MAC)
 
 
 def ours(address: bytes = HOST) -> NeighborMessage:
-    return replace(neighbor(BR110, address, HOST_MAC), protocol=RTPROT_DUALPATH)
+    return neighbor(BR110, address, HOST_MAC)._replace(protocol=RTPROT_DUALPATH)
 
 
 def changes(network: Network) -> list[tuple[Mac | Neighbor, bool]]:
@@ -52,8 +52,8 @@ def test_mirrored_rows_are_reported_once_and_become_no_record(network: Network) 
 def test_removed_rows_are_reported_as_absent(network: Network) -> None:
     network.receive(MAC_ROW, ours())
     changes(network)
-    network.receive(replace(MAC_ROW, deleted=True))
-    network.receive(replace(ours(), deleted=True))
+    network.receive(MAC_ROW._replace(deleted=True))
+    network.receive(ours()._replace(deleted=True))
     assert changes(network) == [(MAC, False), (Neighbor(L2VNI, HOST, bytes(6)), False)]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dualpath.model.layer2 import Mac, Neighbor, RemoteVtep
 from dualpath.model.nexthops import V4_MAPPED
 from dualpath.netlink.numbers import NTF_EXT_LEARNED, NTF_ROUTER
@@ -34,9 +32,9 @@ NEW_ROUTER_MAC = bytes.fromhex("aabbcc000099")
 def test_vtep_stays_until_both_forms_of_its_address_are_deleted() -> None:
     plain, mapped = ROUTER_ROWS[2:]
     network = Network(*LINKS, *ROUTER_ROWS)
-    network.receive(replace(plain, deleted=True))
+    network.receive(plain._replace(deleted=True))
     assert network.records == ROUTER_RECORDS
-    network.receive(replace(mapped, deleted=True))
+    network.receive(mapped._replace(deleted=True))
     assert network.records == set()
 
 
@@ -85,7 +83,7 @@ def test_router_flag_is_reported() -> None:
 def test_deleted_neighbors_leave_no_memory() -> None:
     neighbors = Network(*LINKS).overlay.neighbors
     for number in range(3):
-        row = replace(HOST_ROWS[-1], lladdr=bytes([2, 0, 0, 0, 0, number]))
+        row = HOST_ROWS[-1]._replace(lladdr=bytes([2, 0, 0, 0, 0, number]))
         neighbors.learn(row)
         neighbors.forget((row.ifindex, row.dst))
     assert not neighbors._addresses_of

@@ -59,7 +59,7 @@ def test_order_of_deletion_leaves_no_record(seed: int) -> None:
     network.log.moved.clear()
     rows = list(ROWS)
     random.Random(seed).shuffle(rows)
-    network.receive(*(replace(row, deleted=True) for row in rows))
+    network.receive(*(row._replace(deleted=True) for row in rows))
     assert network.records == set()
     assert set(network.log.moved) <= {ROUTER_MOVE}
 
@@ -85,7 +85,7 @@ def test_row_notified_during_a_dump_survives_it() -> None:
     network = Network(*LINKS)
     network.overlay.begin_dump()
     network.receive(*LINKS, *HOST_ROWS)
-    network.receive(replace(HOST_ROWS[2], deleted=True))
+    network.receive(HOST_ROWS[2]._replace(deleted=True))
     network.overlay.end_dump()
     assert network.records == {Mac(L2VNI, HOST_MAC, VTEP)}
 

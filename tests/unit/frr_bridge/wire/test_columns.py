@@ -29,7 +29,7 @@ from dualpath.netlink.numbers import (
 from frr_bridge.wire import columns, shape
 from frr_bridge.wire.columns import Decoded, decode
 from frr_bridge.wire.fpm import FpmFramer, frame
-from frr_bridge.wire.nexthop import NHMSG
+from frr_bridge.wire.nexthop import NHMSG, ZebraNexthop
 from frr_bridge.wire.route import RTMSG
 from tests.unit.frr_bridge.wire import real
 from tests.unit.frr_bridge.wire.build import (
@@ -257,7 +257,9 @@ def test_errors_and_others_are_in_the_order_of_the_stream() -> None:
     ]
     made = [m for hop in hops for m in (hop, route(bytes(4), 33), route(bytes(4), 8, by_id(1)))]
     decoded = taken(frames(*made))
-    assert [other.id for other in decoded.others if hasattr(other, "id")] == list(range(1, MANY))
+    assert [other.id for other in decoded.others if isinstance(other, ZebraNexthop)] == list(
+        range(1, MANY)
+    )
     offsets = [error.offset for error in decoded.errors]
     assert offsets == sorted(offsets)
     assert len(offsets) == MANY - 1

@@ -5,20 +5,18 @@ import struct
 import pytest
 
 from dualpath.netlink.message import DecodeError, attribute, encode_message, header
+from dualpath.netlink.neighborcolumns import NDMSG
 from dualpath.netlink.numbers import (
     AF_BRIDGE,
     AF_INET,
     AF_INET6,
     NDA_DST,
-    NDA_FLAGS_EXT,
-    NDA_IFINDEX,
     NDA_LLADDR,
     NDA_MASTER,
     NDA_NH_ID,
-    NDA_PORT,
+    NDA_PROTOCOL,
     NDA_SRC_VNI,
     NDA_VLAN,
-    NDA_VNI,
     NTF_EXT_LEARNED,
     NTF_ROUTER,
     NTF_SELF,
@@ -28,7 +26,7 @@ from dualpath.netlink.numbers import (
     RTM_NEWNEIGH,
 )
 from frr_bridge.wire.message import decode_message
-from frr_bridge.wire.neighbor import NDMSG, NeighborMessage
+from frr_bridge.wire.neighbor import NeighborMessage
 from tests.unit.frr_bridge.wire import real
 from tests.unit.frr_bridge.wire.build import u32
 
@@ -77,10 +75,9 @@ def test_real_messages(text: str) -> None:
 
 
 def test_every_attribute_has_its_place() -> None:
-    body = attribute(NDA_LLADDR, MAC) + attribute(NDA_DST, bytes(16)) + u32(NDA_VNI, 1)
-    body += u32(NDA_SRC_VNI, 2) + u32(NDA_MASTER, 3) + attribute(NDA_VLAN, struct.pack("=H", 4))
-    body += attribute(NDA_PORT, struct.pack("!H", 4789)) + u32(NDA_IFINDEX, 5)
-    body += u32(NDA_NH_ID, 6) + u32(NDA_FLAGS_EXT, 8)
+    body = attribute(NDA_LLADDR, MAC) + attribute(NDA_DST, bytes(16)) + u32(NDA_SRC_VNI, 2)
+    body += u32(NDA_MASTER, 3) + attribute(NDA_VLAN, struct.pack("=H", 4)) + u32(NDA_NH_ID, 6)
+    body += attribute(NDA_PROTOCOL, bytes([5]))
     assert decoded(AF_BRIDGE, body) == NeighborMessage(
         deleted=False,
         family=AF_BRIDGE,
@@ -89,14 +86,11 @@ def test_every_attribute_has_its_place() -> None:
         flags=0x16,
         lladdr=MAC,
         dst=bytes(16),
-        ext_flags=8,
-        vni=1,
         src_vni=2,
         master=3,
         vlan=4,
-        port=4789,
-        via=5,
         nexthop_id=6,
+        protocol=5,
     )
 
 
