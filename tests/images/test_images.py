@@ -8,21 +8,18 @@ import re
 import signal
 import subprocess
 import time
-import tomllib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-import yaml
 
-from deploy.images.build import CHECKOUT, OUTPUT, TARGETS
+from deploy.images.build import OUTPUT, TARGETS
+from tests.images import parts
 from tests.images.machine import Machine, machine
+from tests.images.parts import IMAGE, PORT, VERSION
+from tests.pods import waiting
 
 pytestmark = pytest.mark.images
 
-VERSION = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
-IMAGE = {target: f"localhost/{name}:{VERSION}" for target, (name, _) in TARGETS.items()}
-PORT = 9473
 READY_S = 90.0
 MANIFESTS = """
 apiVersion: dualpath.io/v1alpha1
@@ -61,11 +58,8 @@ def here() -> Iterator[Machine]:
         yield found
 
 
-def until(condition: Callable[[], bool], what: Callable[[], str], limit_s: float = READY_S) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.2)
+def until(condition: Callable[[], bool], said: Callable[[], str]) -> None:
+    waiting.until(condition, said, READY_S)
 
 
 def probe(here: Machine, path: str) -> str:
@@ -80,40 +74,12 @@ def probe(here: Machine, path: str) -> str:
     return here.run("python3", "-c", script, f"http://127.0.0.1:{PORT}{path}", check=False).stdout
 
 
-def container_of(part: str) -> Any:  # noqa: ANN401 - of a PodSpec
-    """Return the container of a part in deploy/node; its command and rights are tried here."""
-    found = yaml.safe_load_all((CHECKOUT / f"deploy/node/{part}.yaml").read_text())
-    (owner,) = (o for o in found if o["kind"] == "DaemonSet")
-    (container,) = owner["spec"]["template"]["spec"]["containers"]
-    return container
-
-
 def start_controller(here: Machine, name: str = "controller") -> None:
-    here.container(
-        name,
-        *("--network=host", "--pid=host", "--privileged", "--user=0", "--read-only"),
-        "--volume=/run/netns:/run/netns:rshared",
-        "--volume=/run/dualpath:/run/dualpath:rshared",
-        "--volume=/run/config:/etc/dualpath:ro",
-        IMAGE["controller"],
-        *(*container_of("node")["command"], "--datapath=kernel", "--config=/etc/dualpath"),
-        "--bridge=external",
-        *("--hold=2", f"--metrics=127.0.0.1:{PORT}"),
-    )
+    here.container(name, *parts.controller("/run/config", "--hold=2"))
 
 
 def start_router(here: Machine, name: str = "router") -> None:
-    rights = container_of("router")["securityContext"]
-    here.container(
-        name,
-        *("--network=host", "--cap-drop=all"),
-        *(f"--cap-add={each}" for each in rights["capabilities"]["add"]),
-        "--security-opt=no-new-privileges",
-        "--env=HOLD=2",
-        "--volume=/run/netns:/run/netns:rslave",
-        "--volume=/run/dualpath:/run/dualpath:rslave",
-        IMAGE["router"],
-    )
+    here.container(name, *parts.router("--env=HOLD=2"))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.images.build import CHECKOUT
 from tests.images.machine import machine
-from tests.images.test_images import IMAGE
+from tests.images.parts import IMAGE
 
 pytestmark = pytest.mark.images
 

@@ -2,27 +2,26 @@
 
 All of it comes from Debian sid's packages. apt fetches them with a state of its own, so this
 machine's packages and lists stay as they are, and Go compiles them with `apiserver/`, which takes
-minutes. The result is three programs in a directory whose name changes with their sources. Whoever
-edits them keeps what was compiled: `GOCACHE=DIRECTORY python -m tests.kube.build` takes seconds.
+minutes. The result is three programs in a directory whose name changes with their sources.
 """
 
 import argparse
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tests.lab import host
-from tests.lab.debian import private_apt
+from tests.kube.golang import Go
+from tests.lab import debian
 from tests.lab.errors import LabError
 from tests.lab.host import Say
-from tests.lab.rootfs import building, cache_directory, in_use
+from tests.lab.rootfs import build_once, cache_directory, in_use
 
 HERE = Path(__file__).parent
 PACKAGES = HERE / "packages.txt"
@@ -30,7 +29,7 @@ SOURCES = HERE / "apiserver"
 GENERATION = "1"  # raise it when the way of building changes
 VERSION = "k8s.io/component-base/version"
 PROGRAMS = ("apiserver", "etcd", "kubectl")
-NICE = 10  # a build may run beside tests that wait for time
+NICE = 10
 
 
 IN_GUEST = Path("/lab/kube")  # where a guest of the lab has them
@@ -77,12 +76,7 @@ def built(say: Say) -> Iterator[Programs]:
 def build(say: Say) -> Programs:
     """Return the programs, building them if they are missing. Raises LabError."""
     found = programs()
-    if found.directory.is_dir():
-        return found
-    host.prepare(say)
-    with building("the API server", "kube.lock", say):
-        if not found.directory.is_dir():
-            _build(found.directory, say)
+    build_once(found.directory, "an API server", "kube.lock", partial(_build, say), say)
     return found
 
 
@@ -97,43 +91,32 @@ def _versions() -> Mapping[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def _build(final: Path, say: Say) -> None:
-    part, work = final.with_suffix(".part"), final.with_suffix(".work")
-    for directory in (part, work):
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir()
+def _build(say: Say, part: Path, work: Path) -> None:
     say("fetching the sources of a Kubernetes API server (100 MB)")
-    _fetch(work, say)
-    root = work / "root"
+    root = _fetch(work, say)
     for program in ("etcd", "kubectl"):
         shutil.copy2(root / "usr/bin" / program, part / program)
     say("compiling it (4 minutes of two idle CPUs)")
     started = time.monotonic()
-    _compile(work, part / "apiserver")
-    shutil.rmtree(work)
-    part.rename(final)
-    say(f"the API server is ready after {time.monotonic() - started:.0f} s: {final}")
+    _compile(root, work, part / "apiserver")
+    say(f"it is compiled after {time.monotonic() - started:.0f} s")
 
 
-def _fetch(work: Path, say: Say) -> None:
-    """Unpack the packages into work/root."""
-    (work / "debs").mkdir(parents=True)
-    apt = private_apt(work, "sid")
+def _fetch(work: Path, say: Say) -> Path:
+    """Unpack the packages; return where."""
     wanted = _versions()
-    _run([*apt, "update"], work)
-    _run([*apt, "download", *wanted], work / "debs")
+    root = debian.unpacked(debian.private_apt(work, "sid"), work, *wanted)
     different = []
-    for deb in sorted((work / "debs").glob("*.deb")):
+    for deb in sorted(work.glob("*.deb")):
         name, version, _ = deb.name.replace("%3a", ":").split("_")
         if version != wanted[name]:
             different.append(f"{name} {version}")
-        _run(["dpkg-deb", "--extract", str(deb), str(work / "root")], work)
     if different:
         say(f"not the versions of {PACKAGES.name}: {', '.join(different)}")
+    return root
 
 
-def _compile(work: Path, target: Path) -> None:
-    (goroot,) = (work / "root/usr/lib").glob("go-*")
+def _compile(root: Path, work: Path, target: Path) -> None:
     package = work / "go/src/apiserver"
     package.mkdir(parents=True)
     for source in _sources():
@@ -141,28 +124,8 @@ def _compile(work: Path, target: Path) -> None:
     version = _versions()["kubectl"].partition("+")[0]
     major, minor, _ = version.split(".")
     told = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor}
-    flags = " ".join(f"-X {VERSION}.{name}={value}" for name, value in told.items())
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(work),
-        "GOROOT": str(goroot),
-        "GOPATH": f"{work / 'go'}:{work / 'root/usr/share/gocode'}",
-        "GOCACHE": os.environ.get("GOCACHE", str(work / "gocache")),
-        "GO111MODULE": "off",  # Debian's packages are a GOPATH
-        "GOTOOLCHAIN": "local",
-        "CGO_ENABLED": "0",
-    }
-    go = [str(goroot / "bin/go"), "build", "-trimpath", "-ldflags", f"-s -w {flags}"]
-    _run(["nice", "-n", str(NICE), *go, "-o", str(target), "."], package, environment)
-
-
-def _run(command: list[str], directory: Path, environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        message = "\n".join((done.stderr.strip() or "no message").splitlines()[-5:])
-        raise LabError(f"`{' '.join(command[:3])} ...` failed: {message}")
+    go = Go(root, work, (work / "go", root / "usr/share/gocode"), NICE)
+    go.build(".", target, package, {f"{VERSION}.{name}": told[name] for name in told})
 
 
 def _say(text: str) -> None:

@@ -2,29 +2,28 @@
 
 Debian 12 is the last release whose source package has all of Kubernetes: 1.20.2, with kubelet. Go
 compiles it, which takes 10 minutes of two idle CPUs. The result is four programs in a directory
-whose name changes with the recipe. Whoever edits the recipe keeps what was compiled:
-`GOCACHE=DIRECTORY python -m tests.kubelet.build` takes seconds.
+whose name changes with the recipe.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import re
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tests.lab import debian, host
+from tests.kube.golang import Go
+from tests.lab import debian
 from tests.lab.errors import LabError
 from tests.lab.host import Say
-from tests.lab.rootfs import building, cache_directory, in_use
+from tests.lab.rootfs import build_once, cache_directory, in_use
 
 SUITE = "bookworm"
 VERSION = "1.20.2"
@@ -72,59 +71,33 @@ def built(say: Say) -> Iterator[Programs]:
 def build(say: Say) -> Programs:
     """Return the programs, building them if they are missing. Raises LabError."""
     found = programs()
-    if found.directory.is_dir():
-        return found
-    host.prepare(say)
-    with building("Kubernetes", "kubelet.lock", say):
-        if not found.directory.is_dir():
-            _build(found.directory, say)
+    build_once(found.directory, "Kubernetes", "kubelet.lock", partial(_build, say), say)
     return found
 
 
-def _build(final: Path, say: Say) -> None:
-    part, work = final.with_suffix(".part"), final.with_suffix(".work")
-    for directory in (part, work):
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir()
+def _build(say: Say, part: Path, work: Path) -> None:
     say(f"fetching the source of Kubernetes {VERSION} (100 MB)")
-    root, tree = work / "root", work / "go/src" / PACKAGE
+    tree = work / "go/src" / PACKAGE
     tree.parent.mkdir(parents=True)
-    _fetch(work, root, tree)
+    root = _fetch(work, tree)
     _mend(tree, root)
     say("compiling it (10 minutes of two idle CPUs)")
     started = time.monotonic()
-    go = _Go(work, root, tree)
-    _generate_schemas(go)
+    go = Go(root, work, [work / "go"], NICE)
+    _generate_schemas(go, work, tree)
     for program in PROGRAMS:
-        go.build(f"./cmd/{program}", part / program)
+        go.build(f"./cmd/{program}", part / program, tree, _versions())
         say(f"{program} is compiled after {time.monotonic() - started:.0f} s")
-    shutil.rmtree(work)
-    part.rename(final)
-    say(f"Kubernetes is ready: {final}")
 
 
-def _fetch(work: Path, root: Path, tree: Path) -> None:
-    """Unpack the compiler into `root`, and the source into `tree`."""
-    apt = debian.private_apt(work, SUITE)
-    binary = (work / "sources.list").read_text()
-    (work / "sources.list").write_text(binary + binary.replace("deb ", "deb-src ", 1))
-    _run([*apt, "update"], work)
-    _run([*apt, "download", *PACKAGES], work)
-    for package in work.glob("*.deb"):
-        _run(["dpkg-deb", "--extract", str(package), str(root)], work)
-    _run([*apt, "source", "--only-source", "--download-only", "kubernetes"], work)
+def _fetch(work: Path, tree: Path) -> Path:
+    """Unpack the source into `tree`; return where the compiler is."""
+    apt = debian.private_apt(work, SUITE, sources=True)
+    root = debian.unpacked(apt, work, *PACKAGES)
+    debian.run([*apt, "source", "--only-source", "--download-only", "kubernetes"], work)
     (description,) = work.glob("kubernetes_*.dsc")
-    _run(["dpkg-source", "--no-check", "--extract", str(description), str(tree)], work)
-
-
-def _run(
-    command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None
-) -> None:
-    done = subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise LabError(f"`{' '.join(command[:4])} ...` failed: {done.stderr.strip()[-600:]}")
+    debian.run(["dpkg-source", "--no-check", "--extract", str(description), str(tree)], work)
+    return root
 
 
 def _mend(tree: Path, root: Path) -> None:
@@ -142,55 +115,33 @@ def _mend(tree: Path, root: Path) -> None:
             shutil.copy(source, vendored)
 
 
-class _Go:
-    """The compiler on one tree, as a GOPATH: as a module the tree would have to be changed."""
-
-    def __init__(self, work: Path, root: Path, tree: Path) -> None:
-        (goroot,) = (root / "usr/lib").glob("go-*")
-        self.work, self.tree, self._program = work, tree, str(goroot / "bin/go")
-        self._environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(work),
-            "GOROOT": str(goroot),
-            "GOPATH": str(work / "go"),
-            "GOCACHE": os.environ.get("GOCACHE", str(work / "gocache")),
-            "GO111MODULE": "off",
-            "GOTOOLCHAIN": "local",
-            "GOPROXY": "off",
-            "CGO_ENABLED": "0",
-        }
-
-    def build(self, package: str, target: Path) -> None:
-        major, minor, _ = VERSION.split(".")
-        base = f"{PACKAGE}/vendor/k8s.io/component-base/version"
-        told = {
-            f"{base}.gitVersion": f"v{VERSION}",
-            f"{base}.gitMajor": major,
-            f"{base}.gitMinor": minor,
-            f"{PACKAGE}/vendor/k8s.io/client-go/pkg/version.gitVersion": f"v{VERSION}",
-        }
-        flags = " ".join(f"-X {name}={value}" for name, value in told.items())
-        build = ["build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", str(target), package]
-        self.run(self._program, *build)
-
-    def run(self, *command: str) -> None:
-        _run(["nice", "-n", str(NICE), *command], self.tree, self._environment)
+def _versions() -> dict[str, str]:
+    """Return what the programs say of themselves."""
+    major, minor, _ = VERSION.split(".")
+    base = f"{PACKAGE}/vendor/k8s.io/component-base/version"
+    return {
+        f"{base}.gitVersion": f"v{VERSION}",
+        f"{base}.gitMajor": major,
+        f"{base}.gitMinor": minor,
+        f"{PACKAGE}/vendor/k8s.io/client-go/pkg/version.gitVersion": f"v{VERSION}",
+    }
 
 
-def _generate_schemas(go: _Go) -> None:
+def _generate_schemas(go: Go, work: Path, tree: Path) -> None:
     """Write the package that Debian's build would, with upstream's generator."""
-    generator = go.work / "openapi-gen"
-    go.build("./vendor/k8s.io/kube-openapi/cmd/openapi-gen", generator)
-    inputs = ",".join(f"{PACKAGE}/{directory}" for directory in _marked(go.tree))
-    go.run(
+    generator = work / "openapi-gen"
+    go.build("./vendor/k8s.io/kube-openapi/cmd/openapi-gen", generator, tree, _versions())
+    inputs = ",".join(f"{PACKAGE}/{directory}" for directory in _marked(tree))
+    command = [
         str(generator),
         "--logtostderr",
         f"--input-dirs={inputs}",
         f"--output-package={PACKAGE}/{SCHEMAS}",
         "--output-file-base=zz_generated.openapi",
         "--go-header-file=hack/boilerplate/boilerplate.generatego.txt",
-        f"--report-filename={go.work / 'violations'}",
-    )
+        f"--report-filename={work / 'violations'}",
+    ]
+    go.run(command, tree)
 
 
 def _marked(tree: Path) -> list[str]:

@@ -1,5 +1,7 @@
 """A Kubernetes of two nodes: a control plane, and kubelet and containerd twice.
 
+DUALPATH_TEST_NODES=1 has one node only, on a machine with little memory.
+
 Each node is the namespaces of a machine of tests/pods: /run is a file system of its own, and what
 pods write to /etc, /opt and /var never reaches the real disk. The first node has the control plane
 as well. Roles are enforced.
@@ -30,8 +32,9 @@ from tests.kubelet import build
 from tests.pods import containerd
 from tests.pods.containerd import Machine
 from tests.pods.programs import programs
+from tests.pods.waiting import until
 
-NODES = ("node-1", "node-2")
+NODES = ("node-1", "node-2")[: int(os.environ.get("DUALPATH_TEST_NODES", "2"))]
 ADDRESSES = ("192.168.99.2", "192.168.99.3")  # on a cable between the nodes
 GATEWAY = "192.168.99.1"  # nobody; kubelet wants a default route
 SERVICE = "10.96.0.1"  # the API server as pods see it
@@ -41,6 +44,7 @@ PORT = 443
 ETCD = "http://127.0.0.1:2379"
 HOME = "/run/kube"
 READY_S = 120.0
+LOOK_S = 1.0  # a kubectl costs a tenth of a second of CPU, which the pods need
 BUSY_S = 60.0  # without an answer of an API server on a busy machine
 NO_ANSWER = "TLS handshake timeout"
 CGROUPS = Path("/sys/fs/cgroup")
@@ -56,6 +60,12 @@ SYSCTLS = {
     "kernel/keys/root_maxbytes": 25000000,
 }
 PRIVATE = ("etc", "opt", "var")
+# kubelet deletes the log of a pod with it. A second link keeps it.
+KEEP_LOGS = """
+while sleep 0.5; do
+    cp --archive --link --no-clobber /run/disk/var/upper/log/pods /run/disk/ 2>/dev/null || true
+done >/dev/null &
+"""
 USERS = {
     "admin": ("admin", "system:masters"),
     **{node: (f"system:node:{node}", "system:nodes") for node in NODES},
@@ -167,17 +177,20 @@ class Cluster:
 
     def until(self, condition: Callable[[], object], what: str, limit_s: float = READY_S) -> None:
         """Wait for a condition. Fails with what every part of the cluster said last."""
-        deadline = time.monotonic() + limit_s
-        while not condition():
-            assert time.monotonic() < deadline, f"{what}\n{self.said()}"
+
+        def holds() -> object:
             for name, process in self._started.items():
                 assert process.poll() is None, f"{name} ended\n{self.said()}"
-            time.sleep(0.2)
+            return condition()
+
+        until(holds, lambda: f"{what}\n{self.said()}", limit_s, LOOK_S)
 
     def said(self) -> str:
         lines = []
-        for path in sorted(self._logs.rglob("*.log")):
-            lines += [f"== {path.name}", path.read_text(errors="replace")[-2000:]]
+        pods = [path for machine in self.machines.values() for path in _logs_of_pods(machine)]
+        for path in (*sorted(self._logs.rglob("*.log")), *pods):
+            name = "/".join(path.parts[-3:])
+            lines += [f"== {name}", path.read_text(errors="replace")[-2000:]]
         with suppress(KubectlError):
             lines += [self.kubectl("get", "pods", "-A", "-o", "wide")]
             lines += [self.kubectl("get", "events", "-A", "--sort-by=.lastTimestamp")[-4000:]]
@@ -205,6 +218,13 @@ class Cluster:
                 serialization.NoEncryption(),
             )
         )
+
+    def keep_logs_of_pods(self) -> None:
+        """Copy what pods have logged to where the other logs are."""
+        for node, machine in self.machines.items():
+            for path in _logs_of_pods(machine):
+                pod, container, name = path.parts[-3:]
+                (self._logs / node / f"{pod}-{container}-{name}").write_bytes(path.read_bytes())
 
     def _start_control_plane(self) -> None:
         peer = "http://127.0.0.1:2380"
@@ -291,6 +311,11 @@ class Cluster:
         return False
 
 
+def _logs_of_pods(machine: Machine) -> list[Path]:
+    """Return the logs of all pods that ran on a node, the deleted ones too."""
+    return sorted((machine.run_directory / "disk/pods").glob("*/*/*.log"))
+
+
 def is_true(condition: str, found: Mapping[str, Any]) -> bool:
     """Tell whether an object's condition is True."""
     conditions = found.get("status", {}).get("conditions", ())
@@ -306,12 +331,15 @@ def cluster(logs: Path) -> Iterator[Cluster]:
             for hierarchy in CGROUPS.iterdir():
                 (hierarchy / CGROUP.format(number)).mkdir(parents=True, exist_ok=True)
             (logs / node).mkdir()
-            made = containerd.machine(programs(print), logs / node, _preparation())
+            made = containerd.machine(programs(print), logs / node, _preparation(), node)
             machines[node] = stack.enter_context(made)
         _connect(*machines.values())
         found = Cluster(machines, parts, tools, logs)
-        found.start()
-        yield found
+        try:
+            found.start()
+            yield found
+        finally:
+            found.keep_logs_of_pods()
 
 
 def _preparation() -> str:
@@ -331,21 +359,26 @@ def _preparation() -> str:
         """
         for name, value in SYSCTLS.items()
     ]
-    return "".join(lines)
+    return "".join((*lines, KEEP_LOGS))
 
 
-def _connect(first: Machine, second: Machine) -> None:
+def _connect(first: Machine, *others: Machine) -> None:
     """Give the nodes their addresses, and routes to each other's pods."""
     first.run("ip", "link", "add", "node0", "type", "veth", "peer", "name", "other")
-    first.give("other", second, "node0")
-    for number, machine in enumerate((first, second)):
-        other = 1 - number
-        machine.run("ip", "address", "add", f"{ADDRESSES[number]}/24", "dev", "node0")
-        machine.run("ip", "link", "set", "node0", "up")
-        machine.run("ip", "route", "add", POD_SUBNETS[other], "via", ADDRESSES[other])
-        machine.run("ip", "route", "add", "default", "via", GATEWAY)
+    first.run("ip", "link", "set", "other", "up")  # a lone node has its address on it, too
+    for second in others:
+        first.give("other", second, "node0")
+        second.run("ip", "address", "add", f"{ADDRESSES[1]}/24", "dev", "node0")
+    first.run("ip", "address", "add", f"{ADDRESSES[0]}/24", "dev", "node0")
     first.run("ip", "address", "add", f"{SERVICE}/32", "dev", "lo")
-    second.run("ip", "route", "add", SERVICE, "via", ADDRESSES[0])
+    for number, machine in enumerate((first, *others)):
+        machine.run("ip", "link", "set", "node0", "up")
+        machine.run("ip", "route", "add", "default", "via", GATEWAY)
+        for other in range(len(NODES)):
+            if other != number:
+                machine.run("ip", "route", "add", POD_SUBNETS[other], "via", ADDRESSES[other])
+    for second in others:
+        second.run("ip", "route", "add", SERVICE, "via", ADDRESSES[0])
 
 
 def _network(subnet: str) -> dict[str, Any]:

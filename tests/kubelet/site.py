@@ -9,102 +9,25 @@ pods: dualpath and dualpath-router on each node, dualpath-operator twice
 from __future__ import annotations
 
 import json
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deploy.images.build import CHECKOUT, TARGETS
+from deploy.images.build import CHECKOUT
+from tests.images.parts import IMAGE
 from tests.kube import chart
 from tests.kubelet.cluster import NODES, Cluster, cluster, is_true
+from tests.pods import fabric
+from tests.pods.fabric import FAR, PLAIN_FRR
+from tests.pods.flows import no_packet_lost
 
-VERSION = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
-IMAGE = {target: f"localhost/{name}:{VERSION}" for target, (name, _) in TARGETS.items()}
+LOADED = ("controller", "router")  # of the images
 NAMESPACE = chart.NAMESPACE
+NODE_PARTS = ("dualpath", "dualpath-router")
+PARTS = (*NODE_PARTS, "dualpath-operator")
 READY_S = 480.0
-FAR = ("10.9.0.1", "2001:db8:9::1")
-LEGS = {  # the router's ends
-    "node-1": ("10.21.0.1", "2001:db8:21::1"),
-    "node-2": ("10.22.0.1", "2001:db8:22::1"),
-}
-SPINE = """\
-router bgp 65000
- bgp router-id 10.9.0.1
- no bgp ebgp-requires-policy
- neighbor four peer-group
- neighbor four timers connect 1
- neighbor six peer-group
- neighbor six timers connect 1
- neighbor 192.168.1.1 remote-as 65001
- neighbor 192.168.1.1 peer-group four
- neighbor 192.168.2.1 remote-as 65001
- neighbor 192.168.2.1 peer-group four
- neighbor 2001:db8:1::1 remote-as 65001
- neighbor 2001:db8:1::1 peer-group six
- neighbor 2001:db8:2::1 remote-as 65001
- neighbor 2001:db8:2::1 peer-group six
- address-family ipv4 unicast
-  network 10.9.0.1/32
-  no neighbor six activate
- exit-address-family
- address-family ipv6 unicast
-  network 2001:db8:9::1/128
-  neighbor six activate
- exit-address-family
-exit
-"""
-CABLES = """
-spine() { nsenter --net=/proc/$0/ns/net -- ip "$@"; }
-spine link delete eth0  # it is no host of the pod network
-spine address add 10.9.0.1/32 dev lo
-spine address add 2001:db8:9::1/128 dev lo
-for n in 1 2; do
-    ip link add cable$n type veth peer name pe$n
-    ip link set pe$n netns $0
-    spine address add 192.168.$n.0/31 dev pe$n
-    spine address add 2001:db8:$n::/127 dev pe$n nodad
-    spine link set pe$n up
-done
-"""
-UPLINK = """
-ip address add 192.168.$0.1/31 dev eth1
-ip address add 2001:db8:$0::1/127 dev eth1 nodad
-ip link set eth1 up
-"""
-OBJECTS = """\
-apiVersion: network.openperouter.io/v1alpha1
-kind: Underlay
-metadata: {name: fabric-NUMBER, namespace: dualpath-system}
-spec:
-  nodeSelector: {matchLabels: {kubernetes.io/hostname: node-NUMBER}}
-  asn: 65001
-  interfaces:
-  - {type: NetworkDevice, networkDevice: {interfaceName: eth1}}
-  neighbors:
-  - {asn: 65000, address: 192.168.NUMBER.0}
-  - {asn: 65000, address: "2001:db8:NUMBER::"}
-  tunnelEndpoint: {cidrs: [100.64.0.0/24]}
-  gracefulRestart: {}
----
-apiVersion: network.openperouter.io/v1alpha1
-kind: L3Passthrough
-metadata: {name: host-NUMBER, namespace: dualpath-system}
-spec:
-  nodeSelector: {matchLabels: {kubernetes.io/hostname: node-NUMBER}}
-  hostSession:
-    asn: 65001
-    hostASN: 65101
-    localCIDR: {ipv4: 10.2NUMBER.0.0/24, ipv6: "2001:db8:2NUMBER::/64"}
-"""
 KINDS = ("underlays.network.openperouter.io", "l3passthroughs.network.openperouter.io")
-# FRR that is none of ours, in the image of the router.
-PLAIN_FRR = (
-    'printf "%s" "$CONFIGURATION" >/etc/frr/frr.conf && . /usr/lib/frr/frrcommon.sh'
-    " && exec /usr/lib/frr/watchfrr $(daemon_list)"
-)
-
 Pod = dict[str, Any]
 
 
@@ -157,6 +80,13 @@ class Site:
             lambda: self.are_ready(*names, but=but), f"{names} are not ready", READY_S
         )
 
+    def release(self, tag: str) -> None:
+        """Give the nodes the images under the tag of another version."""
+        for target in LOADED:
+            name = IMAGE[target].rpartition(":")[0]
+            for machine in self.cluster.machines.values():
+                machine.ctr("images", "tag", IMAGE[target], f"{name}:{tag}")
+
     def run_frr(self, name: str, configuration: str, **spec: object) -> Pod:
         """Run a pod with an FRR that belongs to somebody else; return it once it is ready."""
         container = {
@@ -201,9 +131,9 @@ class Site:
 
     def add_routes(self) -> None:
         """Let each node reach the fabric by its host leg."""
-        for node, legs in LEGS.items():
-            for far, leg in zip(FAR, legs, strict=True):
-                self.cluster.machines[node].run("ip", "route", "replace", far, "via", leg)
+        for number, machine in enumerate(self.cluster.machines.values(), 1):
+            for far, leg in zip(FAR, fabric.legs(number), strict=True):
+                machine.run("ip", "route", "replace", far, "via", leg)
 
     def ping(self) -> None:
         """Ping the fabric once from each node."""
@@ -214,21 +144,9 @@ class Site:
     @contextmanager
     def no_packet_lost(self) -> Iterator[None]:
         """Ping the fabric from each node for the length of a block."""
-        ping = ("ping", "-q", "-i0.02", "-W1")
-        pings = {}
-        for node, machine in self.cluster.machines.items():
-            for far in FAR:
-                log = self._logs / f"ping-{node}-{far}"
-                pings[log] = machine.start(log, *ping, far)
-        yield
-        for machine in self.cluster.machines.values():
-            machine.run("pkill", "-INT", "-x", "ping")  # which sees no other machine's
-        for log, process in pings.items():
-            process.wait(timeout=READY_S)
-            text = log.read_text()
-            sent, answered = re.findall(r"(\d+) packets transmitted, (\d+) received", text)[0]
-            assert int(sent) > 100, text
-            assert sent == answered, text
+        machines = self.cluster.machines.values()
+        with no_packet_lost(machines, FAR, self.cluster.said):
+            yield
 
 
 @contextmanager
@@ -236,26 +154,41 @@ def site(logs: Path) -> Iterator[Site]:
     """Have a site whose node reaches the fabric by the host leg."""
     with cluster(logs) as found:
         here = Site(found, logs)
-        for target in ("controller", "router"):
+        for target in LOADED:
             found.load(IMAGE[target])
         crds = sorted((CHECKOUT / "deploy/crds").rglob("*.yaml"))
         found.apply([each for path in crds for each in chart.objects(path.read_text())])
         found.apply(chart.objects((CHECKOUT / "deploy/operator/namespace.yaml").read_text()))
         here.install()
-        _connect(found, here.run_frr("spine", SPINE))
+        _connect(found, here.run_frr("spine", fabric.spine(len(NODES))))
         found.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
-        for number in range(1, len(NODES) + 1):
-            found.apply(chart.objects(OBJECTS.replace("NUMBER", str(number))))
+        for number, node in enumerate(NODES, 1):
+            found.apply(_objects(number, node))
         here.wait_for("dualpath", "dualpath-router", "dualpath-operator")
         here.add_routes()
         here.ping()
         yield here
 
 
+def _objects(number: int, node: str) -> list[dict[str, Any]]:
+    """Return the objects of one node."""
+    found = fabric.objects(number)
+    for each in found:
+        each["metadata"]["namespace"] = NAMESPACE
+        each["spec"]["nodeSelector"] = {"matchLabels": {"kubernetes.io/hostname": node}}
+    return found
+
+
 def _connect(found: Cluster, spine: Pod) -> None:
     """Connect a NIC of each node to the fabric."""
-    found.here.run("sh", "-ec", CABLES, found.pid_of(spine))
-    found.here.run("ip", "link", "set", "cable1", "name", "eth1")
-    found.here.give("cable2", found.machines[NODES[1]], "eth1")
-    for number, node in enumerate(NODES, 1):
-        found.machines[node].run("sh", "-ec", UPLINK, str(number))
+    pid = found.pid_of(spine)
+    inside = f"nsenter --net=/proc/{pid}/ns/net -- ip"
+    cables = fabric.cables(inside, pid, len(NODES))
+    # The spine is no host of the pod network.
+    found.here.run("sh", "-ec", f"{inside} link delete eth0\n{cables}")
+    for number, (node, machine) in enumerate(found.machines.items(), 1):
+        if node == NODES[0]:
+            machine.run("ip", "link", "set", f"cable{number}", "name", "eth1")
+        else:
+            found.here.give(f"cable{number}", machine, "eth1")
+        machine.run("sh", "-ec", fabric.uplink(number))

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.kubelet.site import FAR, IMAGE, Site
+from tests.images.parts import IMAGE
+from tests.kubelet.site import Site
 from tests.lab import recipe, rootfs
 from tests.lab.machine import CHECKOUT
+from tests.pods.fabric import FAR
 
 pytestmark = [pytest.mark.images, pytest.mark.long]
 

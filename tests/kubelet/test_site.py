@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.kubelet.cluster import NODES, KubectlError, is_true
-from tests.kubelet.site import KINDS, NAMESPACE, Site
+from tests.kubelet.site import KINDS, NAMESPACE, PARTS, Site
 
 pytestmark = [pytest.mark.images, pytest.mark.long]
 
 NODE_AGENT = f"system:serviceaccount:{NAMESPACE}:dualpath"
-PARTS = ("dualpath", "dualpath-router", "dualpath-operator")
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -52,11 +51,11 @@ def test_objects_of_both_groups_are_listed_by_their_category(here: Site) -> None
     """The name of a kind alone means group dualpath.io, which comes first."""
     assert not here.cluster.get("underlays", "-A")["items"]
     names = {item["metadata"]["name"] for item in here.cluster.get("dualpath", "-A")["items"]}
-    assert names == {"fabric-1", "fabric-2", "host-1", "host-2"}
+    assert names == {f"{name}-{n}" for name in ("fabric", "host") for n in range(1, len(NODES) + 1)}
 
 
 def test_api_server_asks_the_operator_about_a_change(here: Site) -> None:
-    wrong, _ = here.cluster.get(KINDS[1], f"--namespace={NAMESPACE}")["items"]
+    wrong = here.cluster.get(KINDS[1], f"--namespace={NAMESPACE}")["items"][0]
     wrong["metadata"] = {"name": "second", "namespace": NAMESPACE}
     with pytest.raises(KubectlError, match="a node can have one L3Passthrough only"):
         here.cluster.apply([wrong])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.lab import host
@@ -11,12 +12,14 @@ from tests.lab.errors import LabError
 from tests.lab.rootfs import cache_directory
 
 
-def private_apt(work: Path, suite: str) -> list[str]:
-    """Return an apt-get command that keeps its state in `work`; make `work`/root to unpack into."""
-    for directory in ("lists/partial", "cache/archives/partial", "root"):
+def private_apt(work: Path, suite: str, *, sources: bool = False) -> list[str]:
+    """Return an apt-get command that keeps its state in `work`; `sources`: also of sources."""
+    for directory in ("lists/partial", "cache/archives/partial"):
         (work / directory).mkdir(parents=True)
     signed = f"check-valid-until=no signed-by={host.DEBIAN_KEYRING}"
-    (work / "sources.list").write_text(f"deb [{signed}] {host.mirror()} {suite} main\n")
+    kinds = ("deb", "deb-src") if sources else ("deb",)
+    lines = [f"{kind} [{signed}] {host.mirror()} {suite} main\n" for kind in kinds]
+    (work / "sources.list").write_text("".join(lines))
     state = {
         "Dir::State::lists": work / "lists",
         "Dir::State::status": "/dev/null",
@@ -35,20 +38,29 @@ def program(package: str, suite: str, path: str) -> Path:
     if not final.exists():
         final.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=final.parent, prefix=f"{package}-") as name:
-            (_unpacked(Path(name), package, suite) / path).replace(final)
+            work = Path(name)
+            (unpacked(private_apt(work, suite), work, package) / path).replace(final)
     return final
 
 
-def _unpacked(work: Path, package: str, suite: str) -> Path:
-    apt = private_apt(work, suite)
-    _run([*apt, "update"], work)
-    _run([*apt, "download", package], work)
-    (found,) = work.glob(f"{package}_*.deb")
-    _run(["dpkg-deb", "--extract", str(found), str(work / "root")], work)
-    return work / "root"
+def unpacked(apt: Sequence[str], work: Path, *packages: str) -> Path:
+    """Fetch packages into `work`, unpack them, and return where. Raises LabError."""
+    run([*apt, "update"], work)
+    run([*apt, "download", *packages], work)
+    root = work / "root"
+    root.mkdir()
+    for package in sorted(work.glob("*.deb")):
+        run(["dpkg-deb", "--extract", str(package), str(root)], work)
+    return root
 
 
-def _run(command: list[str], directory: Path) -> None:
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+def run(
+    command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None
+) -> None:
+    """Run a command. Raises LabError with the last that it printed."""
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
-        raise LabError(f"`{' '.join(command[:1])} ...` failed: {done.stderr.strip()[-300:]}")
+        said = done.stderr.strip()[-600:] or "it printed no reason"
+        raise LabError(f"`{' '.join(command[:4])} ...` failed: {said}")

@@ -64,6 +64,7 @@ OPERATOR = "tests/kube/test_operator.py applies both to an API server"
 SWITCH = "tests/lab/test_switch.py runs them, with a grout in a VM"
 INSTALL = "tests/kube/test_install.py applies the same objects to an API server"
 IMAGES = "tests/images builds and starts the images; a registry and nodes are the reader's"
+DAY0 = "tests/images/test_day0.py boots a node with systemd and these units"
 CLUSTER = "needs nodes with a kubelet; tests/kube/test_install.py renders and applies its objects"
 CLAB = "tests/lab/test_clab.py runs them, in containers that the lab makes of the same topology"
 DOCKER = "needs Docker and containerlab; tests/lab/test_clab.py runs the same topology"
@@ -95,12 +96,8 @@ NOT_RUN: dict[Key, str] = {
     ("docs/KUBERNETES.md", "kubectl -n dualpath-system rollout status daemonset/dualpath"): CLUSTER,
     ("docs/KUBERNETES.md", "kubectl apply --server-side --force-conflicts -f deploy/crds"): CLUSTER,
     ("docs/KUBERNETES.md", "helm rollback dualpath --namespace dualpath-system"): CLUSTER,
-    ("docs/KUBERNETES.md", "podman load -i dualpath.tar"): "tests/images/test_quadlets.py makes "
-    "the units of them; the lab's guests have no systemd",
-    (
-        "docs/KUBERNETES.md",
-        "systemctl --no-block restart dualpath dualpath-router",
-    ): "tests/images hands over between containers; the lab's guests have no systemd",
+    ("docs/KUBERNETES.md", "podman load -i dualpath.tar"): DAY0,
+    ("docs/KUBERNETES.md", "systemctl --no-block restart dualpath dualpath-router"): DAY0,
     (
         "docs/KUBERNETES.md",
         "kubectl -n openperouter-system patch daemonset controller router --type=merge --patch '",

@@ -7,14 +7,25 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from tests.lab.namespaces import Namespace
 from tests.lab.waiting import SLOWNESS, wait_until
 
 ECHO = Path(__file__).with_name("echo.py")
 STOPPING_S = 15.0 * SLOWNESS
 RATE_PER_S = 100.0 / SLOWNESS
 APART_S = 0.5  # between two losses of different causes
+
+
+class Source(Protocol):
+    """Where pings come from."""
+
+    @property
+    def name(self) -> str: ...
+
+    def inside(self, *argv: str) -> list[str]:
+        """Return the command line that runs `argv` there."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +72,9 @@ class FlowResult:
 
 
 class PingFlow:
-    """Pings from a namespace at a steady rate until it is stopped."""
+    """Pings at a steady rate until it is stopped."""
 
-    def __init__(self, source: Namespace, target: str, rate_per_s: float = RATE_PER_S) -> None:
+    def __init__(self, source: Source, target: str, rate_per_s: float = RATE_PER_S) -> None:
         interval_s = str(1.0 / rate_per_s)
         # -I -S: nothing of the scenario's environment, so that it starts at once.
         command = [sys.executable, "-I", "-S", str(ECHO), target, interval_s]
@@ -85,21 +96,19 @@ class PingFlow:
             self._process.communicate()
 
 
-def ping(source: Namespace, target: str, timeout_s: float = 1.0) -> bool:
+def ping(source: Source, target: str, timeout_s: float = 1.0) -> bool:
     """Return whether one echo request is answered."""
     command = ["ping", "-n", "-q", "-c", "1", "-W", str(timeout_s), target]
     done = subprocess.run(source.inside(*command), capture_output=True, check=False)
     return done.returncode == 0
 
 
-def wait_for_ping(source: Namespace, target: str, timeout_s: float = 30.0) -> None:
+def wait_for_ping(source: Source, target: str, timeout_s: float = 30.0) -> None:
     wait_until(lambda: ping(source, target), f"ping {source.name} to {target}", timeout_s)
 
 
 @contextlib.contextmanager
-def flows(
-    *pairs: tuple[Namespace, str], rate_per_s: float = RATE_PER_S
-) -> Iterator[list[FlowResult]]:
+def flows(*pairs: tuple[Source, str], rate_per_s: float = RATE_PER_S) -> Iterator[list[FlowResult]]:
     """Send pings during a block; the results are filled in after it."""
     results: list[FlowResult] = []
     running = [PingFlow(source, target, rate_per_s) for source, target in pairs]

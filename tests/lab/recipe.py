@@ -50,6 +50,23 @@ SYSTEM_PACKAGES = (
 FRR_PACKAGES = ("systemd-standalone-sysusers", "frr", "frr-pythontools", "iproute2", "procps")
 # The kernel has ext4, virtio and virtiofs built in, and VRF and VXLAN as modules.
 MACHINE_PACKAGES = ("qemu-system-x86", "virtiofsd", "linux-image-cloud-amd64")
+# A node with systemd and podman, which run the product's images before a kubelet.
+DAY0_PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "podman",
+    "crun",
+    "netavark",
+    "catatonit",
+    "user-mode-linux",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "mount",
+    "util-linux",
+    "procps",
+)
 
 SYSTEM_DIRECTORIES = (
     "checkout",
@@ -62,6 +79,7 @@ SYSTEM_DIRECTORIES = (
     "var/lib/frr",
     "usr/lib/modules",
 )
+DAY0_DIRECTORIES = ("images", "lab", "usr/lib/modules")
 MACHINE_DIRECTORIES = ("mnt", "proc", "dev", "run")
 
 # They check the code and generate some; scenarios do not need them.
@@ -87,6 +105,7 @@ class Tree:
 SYSTEM = Tree("system", "sid", SYSTEM_PACKAGES, SYSTEM_DIRECTORIES)
 FRR_8_4 = Tree("frr84", "bookworm", FRR_PACKAGES)
 FRR_10_3 = Tree("frr103", "trixie", FRR_PACKAGES)
+DAY0 = Tree("day0", "sid", DAY0_PACKAGES, DAY0_DIRECTORIES)
 MACHINE = Tree("qemu", "sid", MACHINE_PACKAGES, MACHINE_DIRECTORIES, "extract")
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.lab import host
 from tests.lab.errors import LabError
 from tests.lab.host import Say
-from tests.lab.recipe import AT_LEAST, FRR_8_4, FRR_10_3, MACHINE, SYSTEM, Project, Tree
+from tests.lab.recipe import AT_LEAST, DAY0, FRR_8_4, FRR_10_3, MACHINE, SYSTEM, Project, Tree
 
 DEFAULT_CACHE = "/var/cache/dualpath/lab"
 IN_USE = "in-use"
@@ -75,6 +75,19 @@ def prepare(project: Project, say: Say) -> Trees:
     return trees
 
 
+def day0(say: Say) -> Path:
+    """Return the tree of a node with systemd and podman, building it if it is missing.
+
+    No scenario of the lab needs it. Raises LabError.
+    """
+    final = cache_directory() / DAY0.name
+    if not final.is_dir():
+        host.prepare(say)
+        with building("a node with systemd", "day0.lock", say):
+            _build(DAY0, final, say)
+    return final
+
+
 @contextmanager
 def in_use() -> Iterator[None]:
     """Keep the trees from being removed for the length of a block."""
@@ -118,6 +131,29 @@ def building(what: str, lock_name: str, say: Say) -> Iterator[None]:
         yield
 
 
+def build_once(
+    final: Path, what: str, lock_name: str, make: Callable[[Path, Path], None], say: Say
+) -> None:
+    """Make a directory of the cache unless it is there. Raises LabError.
+
+    `make` fills an empty directory, and has another to work in.
+    """
+    if final.is_dir():
+        return
+    host.prepare(say)
+    with building(what, lock_name, say):
+        if final.is_dir():
+            return
+        part, work = final.with_suffix(".part"), final.with_suffix(".work")
+        for directory in (part, work):
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir()
+        make(part, work)
+        shutil.rmtree(work)
+        part.rename(final)
+        say(f"{what} is ready: {final}")
+
+
 def _build(tree: Tree, final: Path, say: Say) -> None:
     if final.is_dir():
         return
@@ -127,8 +163,10 @@ def _build(tree: Tree, final: Path, say: Say) -> None:
     _bootstrap(tree, part)
     for directory in tree.directories:
         (part / directory).mkdir(parents=True, exist_ok=True)
+    if tree in (SYSTEM, DAY0):
+        _add_modules(part)
     if tree is SYSTEM:
-        _finish_system(part)
+        _refuse_old_programs(part)
     if tree is MACHINE:
         _finish_machine(part)
     part.rename(final)
@@ -155,10 +193,13 @@ def _bootstrap(tree: Tree, target: Path) -> None:
         raise LabError(f"mmdebstrap could not make Debian {tree.suite}; its output is in {log}.")
 
 
-def _finish_system(root: Path) -> None:
-    """Put the modules of user-mode Linux where modprobe looks; refuse programs that are too old."""
+def _add_modules(root: Path) -> None:
+    """Put the modules of user-mode Linux where modprobe looks."""
     if (root / UML_MODULES).is_dir():
         shutil.copytree(root / UML_MODULES, root / MODULES, dirs_exist_ok=True)
+
+
+def _refuse_old_programs(root: Path) -> None:
     for program, wanted in AT_LEAST.items():
         version = _output(["chroot", str(root), "dpkg-query", "-W", "-f=${Version}", program])
         if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < wanted:

@@ -63,7 +63,8 @@ PODS = """
 class Machine:
     """Runs commands in the namespaces of a process; /run of it is at `run_directory`."""
 
-    def __init__(self, pid: int, programs: Programs) -> None:
+    def __init__(self, name: str, pid: int, programs: Programs) -> None:
+        self.name = name
         self.pid = pid
         self.programs = programs
         self._started: list[subprocess.Popen[bytes]] = []
@@ -79,6 +80,10 @@ class Machine:
     def socket(self) -> Path:
         return self.run_directory / "containerd/containerd.sock"
 
+    def inside(self, *command: str) -> list[str]:
+        """Return the command line that runs a command here."""
+        return [*self._enter, *command]
+
     def run(self, *command: str, check: bool = True, given: str = "") -> str:
         """Run a command and return what it prints; `given` is its input."""
         done = self.call(*command, given=given)
@@ -87,7 +92,7 @@ class Machine:
 
     def call(self, *command: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self._enter, *command],
+            self.inside(*command),
             env=self._environment,
             input=given,
             capture_output=True,
@@ -100,7 +105,7 @@ class Machine:
         """Start a program, whose output goes to a log."""
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*self._enter, *command],
+                self.inside(*command),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -137,7 +142,9 @@ class Machine:
 
 
 @contextmanager
-def machine(programs: Programs, logs: Path, more: str = "") -> Iterator[Machine]:
+def machine(
+    programs: Programs, logs: Path, more: str = "", name: str = "machine"
+) -> Iterator[Machine]:
     """Have a machine whose containerd runs; `more` is a script for its namespaces."""
     unshare = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
     command = ["setpriv", "--pdeathsig=KILL", "--", *unshare, "--propagation=private"]
@@ -147,7 +154,7 @@ def machine(programs: Programs, logs: Path, more: str = "") -> Iterator[Machine]
             assert holder.stdout
             assert holder.stdout.readline() == b"ready\n"
             (child,) = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()
-            found = Machine(int(child), programs)
+            found = Machine(name, int(child), programs)
             try:
                 _start_containerd(found, logs)
                 yield found

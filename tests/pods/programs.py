@@ -6,16 +6,13 @@ Debian 12's, because it speaks both versions of CRI: Kubernetes 1.20 knows only 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tests.lab import host
-from tests.lab.debian import private_apt
-from tests.lab.errors import LabError
+from tests.lab import debian
 from tests.lab.host import Say
-from tests.lab.rootfs import cache_directory
+from tests.lab.rootfs import build_once, cache_directory
 
 SUITE = "bookworm"
 PACKAGES = ("containerd", "runc", "containernetworking-plugins", "catatonit")
@@ -59,28 +56,10 @@ def programs(say: Say) -> Programs:
     """Return the programs, fetching them if they are missing. Raises LabError."""
     key = hashlib.sha256("\0".join((GENERATION, SUITE, *PACKAGES)).encode()).hexdigest()[:12]
     final = cache_directory() / f"containers-{key}"
-    if not final.is_dir():
-        host.prepare(say)
-        say("fetching containerd and runc (40 MB)")
-        work = final.with_suffix(".work")
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        _unpack(work)
-        (work / "root").rename(final)
-        shutil.rmtree(work)
+    build_once(final, "containerd and runc", "containers.lock", partial(_fetch, say), say)
     return Programs(final)
 
 
-def _unpack(work: Path) -> None:
-    """Unpack the packages into work/root."""
-    apt = private_apt(work, SUITE)
-    _run([*apt, "update"], work)
-    _run([*apt, "download", *PACKAGES], work)
-    for package in sorted(work.glob("*.deb")):
-        _run(["dpkg-deb", "--extract", str(package), str(work / "root")], work)
-
-
-def _run(command: list[str], directory: Path) -> None:
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise LabError(f"`{' '.join(command[:2])} ...` failed: {done.stderr.strip()[-300:]}")
+def _fetch(say: Say, part: Path, work: Path) -> None:
+    say("fetching containerd and runc (40 MB)")
+    debian.unpacked(debian.private_apt(work, SUITE), work, *PACKAGES).rename(part)

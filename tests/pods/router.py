@@ -13,6 +13,7 @@ from tests.lab.machine import CHECKOUT
 from tests.lab.recipe import Project
 from tests.lab.rootfs import Trees
 from tests.pods.cri import Container
+from tests.pods.fabric import PLAIN_FRR
 from tests.pods.image import Image
 
 ROUTER = "localhost/router:test"
@@ -67,13 +68,9 @@ def router(trees: Trees, state: Path) -> Container:
 
 def plain(trees: Trees, configuration: str) -> Container:
     """Return an FRR that belongs to somebody else, with its configuration."""
-    script = (
-        'printf "%s" "$CONFIGURATION" >/etc/frr/frr.conf && . /usr/lib/frr/frrcommon.sh'
-        " && exec /usr/lib/frr/watchfrr $(daemon_list)"
-    )
     environment = {**_environment(), "CONFIGURATION": configuration}
     return Container(
-        ROUTER, ["/bin/bash", "-c", script], environment, _mounts(trees), {}, CAPABILITIES
+        ROUTER, ["/bin/bash", "-c", PLAIN_FRR], environment, _mounts(trees), {}, CAPABILITIES
     )
 
 

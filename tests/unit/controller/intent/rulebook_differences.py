@@ -53,7 +53,9 @@ ABSENT: Mapping[str, str] = {
     "That rawConfig, runtimeConfig and the type of an interface never change": (
         "They may: the interface is removed by the plugins that made it, and made again."
     ),
-    "`can_start.sh` beside static files": "Whoever starts the controller decides when.",
+    "`can_start.sh` beside static files": (
+        "A drop-in of the controller's unit, see [KUBERNETES.md](KUBERNETES.md#day-0)."
+    ),
     "RawFRRConfig only in the operator's namespace": "Any namespace: RBAC decides who may.",
     "Daemons and options with which FRR is started; grout's plugin in zebra": (
         "Dualpath does not start FRR; OPERATIONS.md lists the options that it needs."

@@ -1,0 +1,1 @@
+"""A node in a virtual machine: systemd runs the quadlets before a kubelet."""
