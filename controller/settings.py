@@ -9,6 +9,7 @@ from pathlib import Path
 
 from controller.cri.sandboxes import PodSelector
 from controller.kubernetes import MANIFESTS
+from controller.ui import address
 from dualpath.process import logs, options
 from dualpath.rpc import connect, listen
 
@@ -80,6 +81,7 @@ class Settings:
     node_index: int | None
     log_level: str
     log_format: str
+    ui: str = ""  # where the page is served; "" is off
     host_limit: int = 0  # local MACs, and IPv4 and IPv6 addresses, of one VNI; 0: no limit
     neighbor_limit: int = 0  # least limit of the machine's neighbor tables, in rows
     grout: GroutSettings = GroutSettings()
@@ -125,6 +127,10 @@ def parse(arguments: Sequence[str]) -> Settings:
         parser.error("argument --kubeconfig: needs --kubernetes")
     if parsed.output and not parsed.dry_run:
         parser.error("argument -o/--output: needs --dry-run")
+    if parsed.ui and tls:
+        parser.error("argument --ui: not with --tls-*: run `dualpath ui` with a client's files")
+    if parsed.ui and not address.served():
+        parser.error(f"argument --ui: {address.MISSING}")
     if parsed.frr_pod and parsed.bridge != "external":
         parser.error("argument --frr-pod: needs --bridge=external, as frr-bridge runs in the pod")
     try:
@@ -139,6 +145,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         listen=parsed.listen,
         tls=tls,
         metrics=parsed.metrics or "",
+        ui=parsed.ui or "",
         config=(*parsed.config, *([mirror / MANIFESTS] if parsed.kubernetes else ())),
         secrets=parsed.secrets,
         state_dir=parsed.state_dir,
@@ -279,6 +286,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDR",
         help="serve Prometheus metrics on unix:/PATH or ADDR:PORT, preferably loopback "
         "(default: off)",
+    )
+    add(
+        "--ui",
+        type=address.endpoint,
+        metavar="ADDR:PORT",
+        help=f"serve the page of `dualpath ui` too, on loopback as at {address.LISTEN}; "
+        f"STATE_DIR/{address.FILE} has its address with the key (default: off)",
     )
     add(
         "--config",

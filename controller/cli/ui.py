@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import socket
 import sys
-from argparse import ArgumentTypeError
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 from controller.cli.client import connected, tls_of
 from controller.cli.command import Option
 from controller.cli.options import Target
 from controller.cli.terminal import USAGE, echo, fail
-
-LISTEN = "127.0.0.1:8470"
-
-
-def endpoint(text: str) -> str:
-    """Take ADDRESS:PORT of this host: a loopback address, or localhost."""
-    from dualpath.rpc.connect import BadAddress, check
-
-    hint = "the page is served on loopback only; from elsewhere use `ssh -L 8470:localhost:8470`"
-    if text.startswith(("/", "unix:")):
-        raise ArgumentTypeError(f"{text!r}: give ADDRESS:PORT")
-    try:
-        check(text, secured=False)
-    except BadAddress as error:
-        own = "is not on this host" in str(error)
-        raise ArgumentTypeError(f"{text!r}: {hint}" if own else str(error)) from None
-    return text
+from controller.ui.address import LISTEN, MISSING, endpoint, served, write
 
 
 def ui(
@@ -41,6 +25,17 @@ def ui(
             help="Where to serve the page: a loopback address.",
         ),
     ] = LISTEN,
+    address_file: Annotated[
+        Path | None,
+        Option(
+            "--address-file",
+            metavar="FILE",
+            help="Write the page's address to a file that only you can read; do not print it.",
+        ),
+    ] = None,
+    until_eof: Annotated[
+        bool, Option("--until-eof", help="End when standard input does: for a supervisor.")
+    ] = False,
 ) -> None:
     """Serve a live page of the node for a browser.
 
@@ -55,13 +50,9 @@ def ui(
     """
     import asyncio
 
-    try:
-        from controller.ui.serve import serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
-            raise
-        how = f"{sys.executable} -m pip install 'dualpath[ui]'"
-        fail(f"the page needs starlette and uvicorn: run `{how}`")
+    if not served():
+        fail(MISSING)
+    from controller.ui.serve import serve
     from dualpath.rpc.connect import ConnectError, target_of
 
     with connected(target):  # refuses an absent daemon
@@ -71,12 +62,18 @@ def ui(
     except ConnectError as error:
         fail(str(error), USAGE)
     with _bound(listen) as listener:
-        asyncio.run(serve(to, listener, _say))
+        asyncio.run(serve(to, listener, lambda at: _say(at, address_file), until_eof=until_eof))
 
 
-def _say(address: str) -> None:
-    echo(address)
-    sys.stdout.flush()
+def _say(address: str, file: Path | None) -> None:
+    if file is None:
+        echo(address)
+        sys.stdout.flush()
+        return
+    try:
+        write(file, address)
+    except OSError as error:
+        fail(f"--address-file {file}: {error.strerror or error}")
 
 
 def _bound(listen: str) -> socket.socket:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from controller.settings import Settings
 from dualpath.process import options
@@ -140,7 +141,7 @@ class Child:
         self._command = command
         self._ready = ready
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Keep it running until cancelled, and end it then.
 
         Raises Useless when it ends with EX_CONFIG.

@@ -30,7 +30,7 @@ from controller.node.statedir import StateDirectory
 from controller.node.steps import MadePorts
 from controller.node.supervisor import BridgeSupervisor
 from controller.settings import Settings
-from controller.start import cni, kubernetes
+from controller.start import cni, kubernetes, page
 from controller.start.backends import Backend
 from controller.start.second import note_loss
 from controller.start.switching import Parts, Switching
@@ -197,6 +197,8 @@ class Daemon:
             if self._pod:
                 group.create_task(self._pod.run())
             group.create_task(self.directory.run())
+            if self._settings.ui:
+                group.create_task(page.keep(self._settings))
             for beside in self._backend.beside:
                 group.create_task(beside.run())
             await self._begin()

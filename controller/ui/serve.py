@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -14,6 +15,7 @@ import uvicorn
 from controller.ui.app import make
 from controller.ui.feed import Feed, Stub
 from dualpath.pb import inspect_pb2_grpc
+from dualpath.process.lifetime import at_eof
 from dualpath.rpc.connect import Target
 
 CONCURRENT = 64  # connections; each page has a stream and some short requests
@@ -50,12 +52,23 @@ class Server(uvicorn.Server):
             asking.result()
 
 
-async def serve(target: Target, listener: socket.socket, ready: Callable[[str], None]) -> None:
-    """Serve on a bound socket; `ready` gets the address of the page, with its key."""
+async def serve(
+    target: Target,
+    listener: socket.socket,
+    ready: Callable[[str], None],
+    *,
+    until_eof: bool = False,
+) -> None:
+    """Serve on a bound socket; `ready` gets the address of the page, with its key.
+
+    It ends with a signal, and with standard input if `until_eof` is set.
+    """
     async with _channel(target) as channel:
         stub = inspect_pb2_grpc.InspectStub(channel)  # type: ignore[no-untyped-call]  # generated
         server = Server(stub, Feed(stub), listener)
         ready(f"{server.origin}/?key={server.key}")
+        if until_eof:
+            at_eof(lambda: server.handle_exit(signal.SIGTERM, None))
         await server.run_all()
 
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 from datapaths.base import Datapath, DatapathError, Unsupported
 from datapaths.remote.server import serve
 from dualpath.process import logs, options
-from dualpath.process.lifetime import Broken, end_with, live, raise_descriptors
+from dualpath.process.lifetime import Broken, at_eof, end_with, live, raise_descriptors
 from dualpath.process.notify import Notifier
 from dualpath.process.options import Parser
 from dualpath.rpc.listen import ListenError, Tls, check
@@ -98,9 +98,9 @@ async def _run(
     notes: Sequence[Note],
     notifier: Notifier,
 ) -> None:
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    stopped = asyncio.Event()
     if given.until_eof:
-        loop.add_reader(sys.stdin.fileno(), _read, sys.stdin.fileno(), stopped)
+        at_eof(stopped.set)
     datapath = make()
     try:
         # A datapath that cannot work ends the process now; later, the driver recovers from losses.
@@ -132,9 +132,3 @@ async def _keep(server: RpcServer, notes: Sequence[Note]) -> NoReturn:
         else:
             if again:
                 log.warning("somebody removed our files; created them again")
-
-
-def _read(fd: int, stopped: asyncio.Event) -> None:
-    if not os.read(fd, 4096):
-        asyncio.get_running_loop().remove_reader(fd)
-        stopped.set()

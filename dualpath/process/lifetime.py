@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import resource
 import signal
-from collections.abc import Coroutine
+import sys
+from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 from dualpath.process import logs
@@ -80,6 +82,18 @@ async def _do_regularly(notifier: Notifier) -> NoReturn:
         await asyncio.sleep(pause_s)
         garbage.look()
         logs.summarize()
+
+
+def at_eof(call: Callable[[], object]) -> None:
+    """Call a function when standard input ends, which a supervisor holds open."""
+    loop, fd = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def read() -> None:
+        if not os.read(fd, 4096):
+            loop.remove_reader(fd)
+            call()
+
+    loop.add_reader(fd, read)
 
 
 def cannot_accept(error: BaseException | None) -> None:

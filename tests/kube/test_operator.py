@@ -351,7 +351,7 @@ def test_of_two_operators_one_leads_and_the_other_does_when_it_is_killed(
         assert holder(clean) == "op"
         operator.stop(signal.SIGKILL)
         took_s = until(lambda: holder(clean) == "second", 2 * LEASE_S)
-        assert took_s <= LEASE_S + 0.5
+        assert took_s <= LEASE_S + 2.0
         node(clean, "x")
         until(lambda: index_of(clean, "x") == "0")
         third = Replica(clean, "third", free_port(), tmp_path)
@@ -359,7 +359,7 @@ def test_of_two_operators_one_leads_and_the_other_does_when_it_is_killed(
         began = time.monotonic()
         second.stop()
         until(lambda: holder(clean) == "third")
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < LEASE_S  # it was handed over, and did not expire
         assert second.process.returncode == 0
     finally:
         for replica in filter(None, (second, third)):

@@ -111,6 +111,7 @@ NOT_RUN: dict[Key, str] = {
         "helm upgrade dualpath deploy/chart --namespace dualpath-system --reset-values --skip-crds",
     ): CLUSTER,
     ("docs/UI.md", "/opt/dualpath/bin/pip install 'dualpath[ui]'"): UI,
+    ("docs/UI.md", "cat /run/dualpath/ui.address"): UI,
     ("docs/UI.md", "ssh -t -L 8470:localhost:8470 root@node dualpath ui"): UI,
     ("docs/API.md", "S=unix:///run/dualpath/inspect.sock"): "grpcurl is in no Debian release",
     ("docs/API.md", "S=unix:///run/dualpath/grout-agent.sock"): "grpcurl is in no Debian release",

@@ -51,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "controller.settings": {
         "controller.cri.sandboxes",
         "controller.kubernetes",
+        "controller.ui.address",
         "dualpath.process",
         "dualpath.rpc",
     },
@@ -124,7 +125,7 @@ ALLOWED: dict[str, set[str]] = {
         "frr_bridge.frr_config",
     },
     "controller.cli.ui": {"controller.cli", "controller.ui", "dualpath.rpc"},
-    "controller.ui": {"controller.cli", "dualpath.pb", "dualpath.rpc"},
+    "controller.ui": {"controller.cli", "dualpath.pb", "dualpath.process.lifetime", "dualpath.rpc"},
     "controller.cli.fleet": {  # manifests, which need no daemon
         "controller.cli",
         "controller.intent",

@@ -46,6 +46,27 @@ def certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / name).touch()
 
 
+def test_the_page_is_served_on_loopback_and_to_an_api_without_certificates() -> None:
+    assert parse(["--datapath=kernel", "--ui=[::1]:8470"]).ui == "[::1]:8470"
+    assert parse(["--datapath=kernel"]).ui == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("--ui=192.0.2.1:80", "the page is served on loopback only"),
+        ("--ui=unix:/x", "give ADDRESS:PORT"),
+        ("--ui=[::1]:80 --tls-cert c --tls-key k --tls-ca a", "not with --tls-*"),
+    ],
+)
+def test_the_page_elsewhere_is_refused(
+    words: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        parse(["--datapath=kernel", *words.split()])
+    assert (refused.value.code, reason in capsys.readouterr().err) == (2, True)
+
+
 def test_certificate_key_and_ca_are_given_together() -> None:
     told = parse(["--datapath=kernel", "--tls-cert", "c", "--tls-key", "k", "--tls-ca", "a"])
     assert told.tls == (Path("c"), Path("k"), Path("a"))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
+from controller.settings import parse
+from controller.start import page
+from tests.fakes.waiting import until
 from tests.unit.controller.cli.conftest import Daemon, daemon, run
 
 __all__ = ["daemon"]
@@ -61,6 +67,46 @@ def test_it_serves_over_ipv6(daemon: Daemon) -> None:
     with ui(daemon, listen) as (_, address):
         assert address.startswith(f"http://{listen}/?key=")
         assert httpx.get(address).status_code == 200
+
+
+async def test_the_address_goes_to_a_private_file_and_the_end_of_input_ends_it(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    file = tmp_path / "ui.address"
+    file.write_text("of an earlier run")
+    words = ["ui", "--listen", f"127.0.0.1:{free_port()}", "--address-file", str(file)]
+    command = [sys.executable, "-m", "controller.cli", "--connect", daemon.listen, *words]
+    process = await asyncio.create_subprocess_exec(
+        *command, "--until-eof", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    await until(lambda: "key=" in file.read_text(), PATIENCE_S)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(file.read_text().strip())).status_code == 200
+    output, _ = await process.communicate(b"")  # and closes its standard input
+    assert output == b""
+
+
+async def test_the_controller_serves_the_page_as_long_as_it_runs(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    listen, file = f"127.0.0.1:{free_port()}", tmp_path / "ui.address"
+    words = f"--datapath=kernel --listen={daemon.listen} --ui={listen} --state-dir={tmp_path}"
+    serving = asyncio.create_task(page.keep(parse(words.split())))
+    async with httpx.AsyncClient() as client:
+        await until(file.exists, PATIENCE_S)
+        assert (await client.get(file.read_text().strip())).status_code == 200
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        assert not file.exists()
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"http://{listen}/")
+
+
+def test_a_file_that_cannot_be_written_is_said(daemon: Daemon) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    result = daemon.run("ui", "--listen", listen, "--address-file", "/nowhere/ui.address")
+    assert (result.code, result.err.count("No such file or directory")) == (1, 1)
 
 
 def test_a_port_in_use_is_said(daemon: Daemon) -> None:

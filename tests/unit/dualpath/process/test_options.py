@@ -69,6 +69,8 @@ SPECIFIC: dict[str, list[str]] = {
     "--log-format": ["xml"],
     "--log-level": ["loud", "INFO"],
     "--metrics": FPM,
+    "--address-file": [],
+    "--ui": LISTEN,
     "--host-limit": ["x", "-1", "2147483648", "1.5"],
     "--neighbor-limit": ["x", "-1", "2147483648", "1.5"],
     "--netns": NAMESPACE,
