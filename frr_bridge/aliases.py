@@ -56,8 +56,7 @@ class Aliases:
     def originals_of(self, handles: list[NexthopHandle]) -> list[NexthopHandle]:
         if self._joined.keys().isdisjoint(handles):  # as a rule
             return handles
-        original = self._joined.get
-        return [original(handle, handle) for handle in handles]
+        return list(map(self._joined.get, handles, handles))
 
     def originals(self, handles: U32) -> U32:
         return self._original[handles]

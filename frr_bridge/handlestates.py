@@ -13,6 +13,7 @@ and finds out which of them may be announced. A change runs along the references
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -280,7 +281,7 @@ class HandleStates:
 
 
 def _members(nexthop: Nexthop | None) -> list[NexthopHandle]:
-    return [NexthopHandle(member.id) for member in nexthop.members] if nexthop else []
+    return cast("list[NexthopHandle]", [it.id for it in nexthop.members]) if nexthop else []
 
 
 def _shares(weights: list[int]) -> list[int]:

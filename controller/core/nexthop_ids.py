@@ -88,11 +88,12 @@ class NexthopIds:
         if not by_handle.id or is_reserved(by_handle.id):
             raise KeyError(by_handle.id)
         ids = cast("dict[int, NexthopId]", self._of_handle)
-        members = tuple([member(ids[m.id], m.weight) for m in by_handle.members])
-        handle, nexthop = NexthopHandle(by_handle.id), replace(by_handle, members=members)
-        id_ = self._of_handle.get(handle) or self._find(nexthop)
+        translated = [ids[m.id] for m in by_handle.members]
+        members = tuple(map(member, translated, [m.weight for m in by_handle.members]))
+        handle = NexthopHandle(by_handle.id)
+        id_ = self._of_handle.get(handle) or self._find(replace(by_handle, members=members))
         self._remember(handle, id_)
-        nexthop = replace(nexthop, id=id_)
+        nexthop = replace(by_handle, id=id_, members=members)
         self._nexthops[id_] = nexthop
         return nexthop
 

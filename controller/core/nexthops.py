@@ -76,15 +76,21 @@ class Nexthops:
         table = self._table
         ready: list[Record] = []
         for group in groups:
-            present = table.programmed_of([m.id for m in group.members])
-            members = tuple([m for m in group.members if m.id in present])
-            if not members:
+            effective = self._effective(group)
+            if not effective.members:
                 now = self._clock.epoch()
                 table.refuse(group.key, "ENETDOWN: none of its members is up", now=now)
-            elif table.programmed(group.key) != (effective := replace(group, members=members)):
+            elif table.programmed(group.key) != effective:
                 ready.append(effective)
         if ready:
             await self._applier.apply(RecordBatch(Kind.NEXTHOP, tuple(ready)))
+
+    def _effective(self, group: Nexthop) -> Nexthop:
+        """Return a group with those of its members that the datapath has."""
+        present = self._table.programmed_ids
+        if present.issuperset([m.id for m in group.members]):
+            return group
+        return replace(group, members=tuple([m for m in group.members if m.id in present]))
 
     def withdrawn(self, nexthops: Sequence[Record]) -> None:
         """Release the ids of nexthops that the datapath no longer has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from controller.core.rows import Row, Rows
 from dualpath.model.kinds import Kind
@@ -21,6 +21,7 @@ class RecordTable:
         self._rows = Rows(kind)
         self.desired_groups = self._rows.desired_groups
         self.programmed_groups = self._rows.programmed_groups
+        self.programmed_ids = self._rows.programmed_ids
         self._touched: dict[Key, None] = {}
 
     def fork(self) -> RecordTable:
@@ -122,11 +123,6 @@ class RecordTable:
     def programmed(self, key: Key) -> Record | None:
         row = self._rows.get(key)
         return row.programmed if row else None
-
-    def programmed_of(self, keys: Iterable[Key]) -> set[Key]:
-        """Return those of the keys that the datapath has."""
-        rows = self._rows
-        return {k for k in keys if (row := rows.get(k)) and row._programmed is not None}
 
     def all_programmed(self) -> Iterator[Record]:
         for _, row in self._rows:

@@ -44,6 +44,8 @@ class Rows:
         self.desired_groups = Membership[int]()
         """Which desired groups have a nexthop as a member."""
         self.programmed_groups = Membership[int]()
+        self.programmed_ids: set[int] = set()
+        """The programmed nexthops."""
 
     def __iter__(self) -> Iterator[tuple[Key, Row]]:
         """Yield keys and rows in the order in which they were created."""
@@ -65,6 +67,10 @@ class Rows:
     def program(self, row: Row, record: Record | None) -> None:
         if self._grouped:
             _index(self.programmed_groups, row.programmed, record)
+            if record is None:
+                self.programmed_ids.discard(_id_of(row.programmed))
+            else:
+                self.programmed_ids.add(_id_of(record))
         row._programmed = record
 
     def refuse(self, key: Key, row: Row, error: str) -> None:
@@ -92,6 +98,10 @@ def _index(groups: Membership[int], before: Record | None, after: Record | None)
         either = after or before
         assert isinstance(either, Nexthop)
         groups.change(either.id, old, new)
+
+
+def _id_of(record: Record | None) -> int:
+    return record.id if isinstance(record, Nexthop) else 0
 
 
 def _members(record: Record | None) -> list[int]:

@@ -328,11 +328,15 @@ class Notifications:
 
     def read(self, limit: int = 1) -> bytes:
         """Return the contents of at most `limit` datagrams, b"" when none waits. Raises Overrun."""
-        parts: list[bytes] = []
+        return b"".join(self.datagrams(limit))
+
+    def datagrams(self, limit: int) -> list[bytes]:
+        """Return at most `limit` datagrams, [] when none waits. Raises Overrun."""
+        found: list[bytes] = []
         with suppress(BlockingIOError):
-            while len(parts) < limit:
-                parts.append(receive(self._socket))
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            while len(found) < limit:
+                found.append(receive(self._socket))
+        return found
 
     async def empty(self, on_datagram: Callable[[bytes], object] | None = None) -> None:
         """Read until nothing waits; drop the datagrams or pass them on. Do this before a dump.

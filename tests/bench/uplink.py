@@ -85,13 +85,15 @@ def main() -> None:
     fill(bridge, given.groups, given.members)
     while bridge.flush():
         pass
-    receive(core, bus)
+    runner = asyncio.Runner()
+    receive(core, bus, runner)
     bus.encoding_s = 0.0
     print(f"{given.groups} groups of {given.members} lose a member; seconds of CPU")
     _, down_s = timed(lambda: bridge.receive_netlink(replace(LINKS[0], flags=IFF_UP)))
     report("frr-bridge", [down_s, *flushes(bridge)])
     print(f"  of which {bus.encoding_s:.2f} to make bytes for the bus")
-    report("controller", receive(core, bus))
+    report("controller", receive(core, bus, runner))
+    runner.close()
 
 
 def fill(bridge: Bridge, groups: int, count: int) -> None:
@@ -117,15 +119,15 @@ def flushes(bridge: Bridge) -> Iterator[float]:
         yield spent_s
 
 
-def receive(core: Core, bus: Bus) -> list[float]:
+def receive(core: Core, bus: Bus, runner: asyncio.Runner) -> list[float]:
     """Process what the bridge sent; return the CPU seconds of each message and its round."""
-    return [timed(partial(one_round, core, message))[1] for message in bus.take()]
+    return [timed(partial(one_round, core, message, runner))[1] for message in bus.take()]
 
 
-def one_round(core: Core, message: bytes) -> None:
+def one_round(core: Core, message: bytes, runner: asyncio.Runner) -> None:
     _, _, event = wire.decode_from_bridge(message)
     core.state.learn(event)
-    asyncio.run(core.reconciler._reconcile())
+    runner.run(core.reconciler._reconcile())
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:

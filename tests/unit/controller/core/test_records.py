@@ -10,6 +10,7 @@ from controller.core import recordviews
 from controller.core.records import FROM_INTENT, RecordTable
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Lsp, Mac
+from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.records import Record
 from dualpath.model.view import RowState
 
@@ -18,6 +19,10 @@ MAC = bytes(5)
 
 def mac(number: int, vtep: int = 1) -> Mac:
     return Mac(100, MAC + bytes([number]), bytes([10, 0, 0, vtep]))
+
+
+def blackhole(number: int) -> Nexthop:
+    return Nexthop(number, NexthopType.BLACKHOLE)
 
 
 def want(table: RecordTable, *records: Record, generation: int = 1) -> int:
@@ -233,3 +238,15 @@ def test_rows_come_in_the_order_of_their_numbers_and_no_number_comes_again() -> 
     rows = list(recordviews.show(table, 1))
     assert [row.record for row in rows] == [floods[0], floods[2], floods[3], floods[1]]
     assert [row.number for row in rows] == [1, 3, 4, 5]
+
+
+def test_ids_of_programmed_nexthops_follow_each_change() -> None:
+    table, one, two = RecordTable(Kind.NEXTHOP), blackhole(1), blackhole(2)
+    table.adopt(one, now=1.0)
+    table.applied(two.key, two)
+    assert table.programmed_ids == {1, 2}
+    table.applied(two.key, two)
+    assert table.lost(one.key)
+    assert table.programmed_ids == {2}
+    table.applied(two.key, None)
+    assert table.programmed_ids == set()
