@@ -284,12 +284,11 @@ class Observer:
             self._emit(Lost(Kind.NEXTHOP, (old,)))
 
     def _learn_entry(self, entry: Entry) -> None:
-        before = self.remote.of(entry)
+        ours = bool(self._own) and self.remote.key_of(entry) in self._own
+        before = None if ours else self.remote.of(entry)
         self.layer2.put(entry)
-        if before:
-            key, record = before
-            if key not in self._own and self.remote.of(entry) != before:
-                self._emit(Lost(record.kind, (record,)))
+        if before and self.remote.of(entry) != before:
+            self._emit(Lost(before.kind, (before,)))
         if entry.master:
             self._learning.mac_changed(entry.master, entry.mac)
         elif entry.family != socket.AF_BRIDGE:

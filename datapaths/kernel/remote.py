@@ -78,8 +78,18 @@ class RemoteRecords:
             if row and not rows.router_mac(vxlan, address.removeprefix(V4_MAPPED)):
                 yield _neighbor(vxlan, address, row)
 
-    def of(self, entry: Entry) -> tuple[Touched, Record] | None:
-        """Return the complete record that a row is part of, and its key in a plan; else None."""
+    def key_of(self, entry: Entry) -> Touched:
+        """Return the key in a plan of the record that a row may be part of; cheaper than `of`."""
+        if entry.family != socket.AF_BRIDGE:
+            return "host", self._links.vni_of(entry.ifindex), entry.destination
+        vxlan = self._vxlan(entry)
+        vni = vxlan.vni if vxlan else 0
+        if entry.mac == ZERO_MAC:
+            return "flood", vni, entry.destination
+        return "fdb", vni, entry.mac
+
+    def of(self, entry: Entry) -> Record | None:
+        """Return the complete record that a row is part of, else None."""
         if entry.family != socket.AF_BRIDGE:
             return self._of_neighbor(entry)
         vxlan = self._vxlan(entry)
@@ -87,18 +97,16 @@ class RemoteRecords:
             return None
         if entry.mac == ZERO_MAC:
             present = entry.destination in self._rows.floods.get(vxlan.index, ())
-            flood = Flood(vxlan.vni, entry.destination)
-            return (("flood", vxlan.vni, flood.vtep), flood) if present else None
+            return Flood(vxlan.vni, entry.destination) if present else None
         tunnel = self._rows.tunnel(vxlan.index, entry.mac)
         if not tunnel or not tunnel.flags & n.NTF_EXT_LEARNED:
             return None
         local = self._rows.local(vxlan.master, vxlan.index, entry.mac)
         if not local and not self._rows.behind(vxlan, entry.mac):
             return None
-        key = "fdb", vxlan.vni, entry.mac
         if self._rows.is_router(vxlan, entry.mac):
-            return key, RemoteVtep(vxlan.vni, tunnel.vtep, entry.mac)
-        return key, self._mac(vxlan, entry.mac, tunnel)
+            return RemoteVtep(vxlan.vni, tunnel.vtep, entry.mac)
+        return self._mac(vxlan, entry.mac, tunnel)
 
     def _vxlan(self, entry: Entry) -> Link | None:
         """Return the VXLAN device of an FDB entry."""
@@ -107,15 +115,15 @@ class RemoteRecords:
         link = self._links.get(entry.ifindex)
         return link if link and link.vni else None
 
-    def _of_neighbor(self, entry: Entry) -> tuple[Touched, Record] | None:
+    def _of_neighbor(self, entry: Entry) -> Record | None:
         vni, address = self._links.vni_of(entry.ifindex), entry.destination
         row, vxlan = self._rows.programmed(entry.ifindex, address), self._links.vxlan(vni)
         if not row or not vxlan:
             return None
         vtep = address.removeprefix(V4_MAPPED) if len(address) == 16 else address
         if mac := self._rows.router_mac(vxlan, vtep):
-            return ("host", vni, address), RemoteVtep(vni, vtep, mac)
-        return ("host", vni, address), _neighbor(vxlan, address, row)
+            return RemoteVtep(vni, vtep, mac)
+        return _neighbor(vxlan, address, row)
 
     def _mac(self, vxlan: Link, mac: bytes, tunnel: Tunnel) -> Mac:
         row = self._rows.station(vxlan.master, mac)

@@ -2,7 +2,7 @@
 
 So they run straight in namespaces, where one CPU of a VM is not the limit: `python -m tests.lab run
 --mode straight tests/lab/test_mobility_bridged.py -m "lab and long"`. Without gateways the routers
-learn MACs only.
+learn a host's addresses from its announcements only.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,12 +17,13 @@ from tests.lab.scenario import Scenario
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
-ANNOUNCED_S, SILENT_S = 10.0, 90.0
+GROUT = pytest.mark.grout
+ANNOUNCED_S, SILENT_S = 10.0, 10.0
 
 
-@pytest.fixture
-def fabric(lab: Scenario) -> Fabric:
-    return bridged.started(lab, Topology(pes=3))
+@pytest.fixture(params=[pytest.param(0, id="kernel"), pytest.param(1, id="dpdk", marks=[GROUT])])
+def fabric(request: pytest.FixtureRequest, lab: Scenario) -> Fabric:
+    return bridged.started(lab, Topology(pes=3, dpdk=request.param))
 
 
 @pytest.fixture
