@@ -102,3 +102,21 @@ async def test_announcement_outside_the_gateways_subnets_takes_over_nothing() ->
         await asyncio.sleep(1)
         assert LearnedNeighbor(L2VNI, remote.address, MAC) not in bed.heard
         assert await neighbors(bed) == {remote}
+
+
+async def test_many_remote_macs_that_announce_themselves_once_become_local() -> None:
+    """Two hundred at once: more frames than grout takes in one burst."""
+    macs = [bytes((2, 0xC0, 0, 0, 0, number)) for number in range(200)]
+    async with made() as bed:
+        remote = tuple(Mac(L2VNI, mac, VTEP) for mac in macs)
+        assert not await bed.subject.datapath.apply(upsert(*remote))
+        await ready(bed)
+        with (
+            entered(bed.world.host),
+            socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as mouth,
+        ):
+            mouth.bind(("h1", 0))
+            for number, mac in enumerate(macs):
+                mouth.send(arp(1, mac, address := bytes([192, 168, 0, 20 + number]), address))
+        for mac in macs:
+            await bed.hears(lambda event, mac=mac: event == LearnedMac(L2VNI, mac))  # type: ignore[misc]

@@ -85,6 +85,10 @@ class BridgeTable:
         entry = self._entries.get((bridge, mac))
         return entry is not None and bool(entry.flags & n.GR_FDB_F_LEARN) and not entry.vtep
 
+    def is_awaited(self, bridge: int, mac: bytes) -> bool:
+        """Return whether a remote MAC moved here, and grout has not learned it yet."""
+        return (bridge, mac) in self._moved and (bridge, mac) not in self._entries
+
     def turned_up(self, entries: list[FdbEntry]) -> list[FdbEntry]:
         """Return the remote MACs from which a local port received a packet since the last call.
 
