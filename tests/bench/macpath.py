@@ -16,7 +16,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from controller.core.clock import SystemClock
 from controller.core.planes import Plane
@@ -72,6 +73,24 @@ class Way:
         )
         self._flushing = False
 
+    @classmethod
+    async def made(cls, forwarding: str) -> Way:
+        """Return both programs with a live session, and the datapath's rows adopted."""
+        way = cls(forwarding)
+        way.plane.takes(await way.datapath.capabilities())
+        for happened in (Input.CONNECTED, Input.REPLAYED, Input.CONVERGED):
+            way.bridge.step(happened)
+        way.state.subscribed(same_bridge=False)
+        await way.reconciler.adopt()
+        return way
+
+    async def close(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.watch.close()
+        await self.datapath.close()
+
     def send(self, event: FromBridge) -> None:
         data = wire.encode_from_bridge(event, epoch=1, sequence=1)
         self.state.learn(wire.decode_from_bridge(data)[2])
@@ -101,6 +120,24 @@ class Way:
 
 
 async def rounds_of(control: str, forwarding: str, given: argparse.Namespace) -> None:
+    with opened_in(control):
+        way = await Way.made(forwarding)
+        await way.datapath.apply(upsert(VNI))
+        way.state.want(Kind.VNI, [VNI])
+        tasks = [asyncio.create_task(work) for work in (way.watch.run(), way.reconciler.run())]
+        try:
+            await way.watch.again()
+            for number in range(1, given.rounds + 1):
+                added = await spent(given, way, control, RTM_NEWNEIGH, given.macs)
+                gone = await spent(given, way, control, RTM_DELNEIGH, 0)
+                print(f"round {number}: added {added}, withdrawn {gone}", flush=True)
+        finally:
+            await way.close(tasks)
+
+
+@contextmanager
+def opened_in(control: str) -> Iterator[None]:
+    """Let a `Watch` open its sockets in this namespace."""
     opened = watch._socket
 
     def inside() -> socket.socket:
@@ -108,28 +145,10 @@ async def rounds_of(control: str, forwarding: str, given: argparse.Namespace) ->
             return opened()
 
     watch._socket = inside
-    way = Way(forwarding)
-    way.plane.takes(await way.datapath.capabilities())
-    await way.datapath.apply(upsert(VNI))
-    for happened in (Input.CONNECTED, Input.REPLAYED, Input.CONVERGED):
-        way.bridge.step(happened)
-    way.state.subscribed(same_bridge=False)
-    await way.reconciler.adopt()
-    way.state.want(Kind.VNI, [VNI])
-    tasks = [asyncio.create_task(work) for work in (way.watch.run(), way.reconciler.run())]
     try:
-        await way.watch.again()
-        for number in range(1, given.rounds + 1):
-            added = await spent(given, way, control, RTM_NEWNEIGH, given.macs)
-            gone = await spent(given, way, control, RTM_DELNEIGH, 0)
-            print(f"round {number}: added {added}, withdrawn {gone}", flush=True)
+        yield
     finally:
         watch._socket = opened
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        way.watch.close()
-        await way.datapath.close()
 
 
 async def spent(given: argparse.Namespace, way: Way, control: str, kind: int, expected: int) -> str:
