@@ -135,12 +135,15 @@ async def dump(netns: str, request: bytes) -> AsyncIterator[bytes]:
 
 async def collect(netns: str, request: bytes) -> list[Message]:
     """Return a complete dump of a small table; repeat it while it is interrupted."""
+    pieces = await collect_pieces(netns, request)
+    return [message for data in pieces for message in messages(data)]
+
+
+async def collect_pieces(netns: str, request: bytes) -> list[bytes]:
+    """Return a complete dump as pieces of whole messages, of at most 32 KiB; see `collect`."""
     for _ in range(INTERRUPTED_DUMPS):
-        found: list[Message] = []
         with suppress(InterruptedDump):
-            async for data in dump(netns, request):
-                found += messages(data)
-            return found
+            return [data async for data in dump(netns, request)]
     raise Unavailable(f"netlink: the table changed in each of {INTERRUPTED_DUMPS} dumps")
 
 

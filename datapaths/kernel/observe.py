@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 
 from datapaths.base import Learned, Lost, PortChanged
 from datapaths.kernel.layer2 import Layer2
@@ -31,8 +31,6 @@ from dualpath.netlink import numbers as n
 from dualpath.netlink.message import DecodeError, Message, cut, messages
 
 log = logging.getLogger(__name__)
-
-ROWS = 1024  # of a dump, decoded without a pause
 
 NO_PORTS = frozenset({"bridge", "vxlan", "vrf"})
 KIND_OF_MARK = {"vrf": Kind.VRF, "vni": Kind.VNI, "vxlan": Kind.VNI}  # others: Kind.PORT
@@ -92,15 +90,16 @@ class Observer:
         for name, up in ports.items():
             self._port_changed(name, up)
 
-    async def load_layer2(self, dumped: Sequence[Message]) -> None:
-        """Replace FDBs and neighbors by a dump of AF_BRIDGE, AF_INET and AF_INET6.
+    async def load_layer2(self, dumped: Iterable[bytes]) -> None:
+        """Replace FDBs and neighbors by a dump of AF_BRIDGE, AF_INET and AF_INET6, in pieces.
 
         Other tasks run meanwhile, and see the former rows; feed nothing until it is done.
         """
         found = Layer2(self.links)
-        for start in range(0, len(dumped), ROWS):
-            for message in dumped[start : start + ROWS]:
-                found.put(neighbors.decode(message))
+        for piece in dumped:
+            entries = neighbors.decode_all(piece, cut(piece))
+            for entry in entries or map(neighbors.decode, messages(piece)):
+                found.put(entry)
             await asyncio.sleep(0)
         self.layer2.replace(found)
         self.skipped = False

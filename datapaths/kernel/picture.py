@@ -45,14 +45,14 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Itera
 from contextlib import asynccontextmanager, contextmanager
 
 from datapaths.base import Learned, Unavailable
-from datapaths.kernel.channel import Channel, Monitor, collect
+from datapaths.kernel.channel import Channel, Monitor, collect, collect_pieces
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Touched
 from datapaths.kernel.tasks import Tasks
 from datapaths.kernel.wire import links, neighbors, nexthops
 from dualpath.model.kinds import Kind
 from dualpath.model.records import Record
-from dualpath.netlink.message import DecodeError, Message
+from dualpath.netlink.message import DecodeError
 from dualpath.netlink.socket import Overrun
 
 log = logging.getLogger(__name__)
@@ -188,10 +188,10 @@ class Picture:
         elif kind in (Kind.NEXTHOP, Kind.ETHERNET_SEGMENT):
             observer.load_nexthops(await collect(netns, nexthops.dump_request()))
         else:
-            rows: list[Message] = []
+            pieces: list[bytes] = []
             for family in (socket.AF_BRIDGE, socket.AF_INET, socket.AF_INET6):
-                rows += await collect(netns, neighbors.dump_request(family))
-            await observer.load_layer2(rows)
+                pieces += await collect_pieces(netns, neighbors.dump_request(family))
+            await observer.load_layer2(pieces)
 
     def records(self, kind: Kind) -> Iterator[Record]:
         """Yield the complete records of a kind in the kernel. Not for devices and routes."""

@@ -190,12 +190,24 @@ def test_duplicate_fdb_rows_with_a_vlan_are_ignored() -> None:
     assert kernel.notify(double, gone(double)) == []
 
 
+async def test_dump_in_large_pieces_gives_what_single_messages_give() -> None:
+    rows = [station(bytes([2, 0, 0, 0, 0, i]), PORT) for i in range(30)]
+    rows += [neighbour(bytes([192, 168, 0, i]), bytes([2, 0, 0, 0, 0, i])) for i in range(30)]
+    large, single = Kernel(), Kernel()
+    await large.observer.load_layer2([b"".join(rows)])
+    await single.observer.load_layer2(rows)
+    assert large.events == single.events
+    assert len(large.events) == len(rows)
+    assert large.observer.layer2.stations == single.observer.layer2.stations
+    assert large.observer.layer2.hosts == single.observer.layer2.hosts
+
+
 async def test_second_dump_reports_differences_only() -> None:
     kernel = Kernel()
     kernel.notify(station(MAC, PORT))
-    await kernel.observer.load_layer2(list(messages(station(MAC, PORT))))
+    await kernel.observer.load_layer2([station(MAC, PORT)])
     assert kernel.events == [LearnedMac(110, MAC)]
-    await kernel.observer.load_layer2(list(messages(station(OTHER, PORT))))
+    await kernel.observer.load_layer2([station(OTHER, PORT)])
     assert set(kernel.events[1:]) == {LearnedMac(110, MAC, gone=True), LearnedMac(110, OTHER)}
 
 

@@ -8,7 +8,7 @@ from datapaths.kernel import picture as module
 from datapaths.kernel.picture import LAYER2_KINDS, Picture
 from datapaths.kernel.tasks import Tasks
 from dualpath.model.kinds import Kind
-from dualpath.netlink.message import NLMSGHDR, Message
+from dualpath.netlink.message import NLMSGHDR, Message, messages
 from dualpath.netlink.numbers import RTM_NEWNEIGH
 from tests.unit.datapaths.kernel.test_observe import MAC, PORT, station
 
@@ -25,10 +25,14 @@ class Kernel:
     def monotonic(self) -> float:
         return self.now_s
 
-    async def collect(self, netns: str, request: bytes) -> list[Message]:
+    async def collect_pieces(self, netns: str, request: bytes) -> list[bytes]:
         self.dumps += 1
         self.now_s += 1.0
         return []
+
+    async def collect(self, netns: str, request: bytes) -> list[Message]:
+        pieces = await self.collect_pieces(netns, request)
+        return [message for data in pieces for message in messages(data)]
 
 
 @pytest.fixture
@@ -36,6 +40,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     made = Kernel()
     monkeypatch.setattr(module, "time", made)
     monkeypatch.setattr(module, "collect", made.collect)
+    monkeypatch.setattr(module, "collect_pieces", made.collect_pieces)
     return made
 
 
