@@ -19,7 +19,7 @@ def devices(here: Site, pod: Pod) -> set[str]:
     return {link["ifname"] for link in json.loads(here.cluster.kubectl(*command))}
 
 
-def test_frr_moves_into_its_pods_namespace_and_back_without_a_lost_packet(here: Site) -> None:
+def test_frr_moves_into_its_pods_namespace_without_a_lost_packet(here: Site) -> None:
     """The pods are found by CRI and get the twins of NICs while they run."""
     with here.no_packet_lost():
         before = here.uids(*NODE_PARTS)
@@ -27,6 +27,9 @@ def test_frr_moves_into_its_pods_namespace_and_back_without_a_lost_packet(here: 
         here.wait_for(*NODE_PARTS, but=before)
         for node in NODES:
             assert {"eth0", "eth1"} <= devices(here, here.pod("dualpath-router", node))
+
+
+def test_frr_moves_back_without_a_lost_packet_or_a_start_in_vain(here: Site) -> None:
     with here.no_packet_lost():
         before = here.uids(*NODE_PARTS)
         here.install()

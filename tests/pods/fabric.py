@@ -12,6 +12,9 @@ from typing import Any
 FAR = ("10.9.0.1", "2001:db8:9::1")
 """Addresses of the host across the fabric."""
 
+RESTART_S = 900
+"""How long the spine keeps the routes of an FRR that is away."""
+
 PLAIN_FRR = (
     'printf "%s" "$CONFIGURATION" >/etc/frr/frr.conf && . /usr/lib/frr/frrcommon.sh'
     " && exec /usr/lib/frr/watchfrr $(daemon_list)"
@@ -97,7 +100,8 @@ def objects(node: int) -> list[dict[str, Any]]:
         "interfaces": [{"type": "NetworkDevice", "networkDevice": {"interfaceName": "eth1"}}],
         "neighbors": [{"asn": 65000, "address": address} for address in neighbors],
         "tunnelEndpoint": {"cidrs": ["100.64.0.0/24"]},
-        "gracefulRestart": {},
+        # A busy machine needs minutes to replace a pod, and FRR waits for the controller's.
+        "gracefulRestart": {"restartTimeSeconds": RESTART_S, "stalePathTimeSeconds": RESTART_S},
     }
     leg = {"ipv4": f"10.2{node}.0.0/24", "ipv6": f"2001:db8:2{node}::/64"}
     session = {"asn": 65001, "hostASN": 65101, "localCIDR": leg}
