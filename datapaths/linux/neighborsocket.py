@@ -16,6 +16,8 @@ SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 FRAMES = 256  # most frames of one `receive`
 PAUSE_S = 0.02  # after FRAMES frames: a flood of ARP costs at most 5 % of a CPU
 FRAME_BYTES = 256  # bytes read of each frame
+RECEIVE_BUFFER = 4 << 20  # bytes: some 5,000 frames, of hosts that announce themselves at once
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h
 
 Frame = tuple[bytes, tuple[str, int, int, int, bytes]]
 """A frame, and its packet(7) address; the address begins with the device's name."""
@@ -30,11 +32,19 @@ def open_neighbor_socket(netns: str) -> socket.socket:
         sock = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
     sock.setblocking(False)
     try:
+        _enlarge(sock)
         attach_filter(sock, socket_filter())
     except OSError:
         sock.close()
         raise
     return sock
+
+
+def _enlarge(sock: socket.socket) -> None:
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+    except PermissionError:  # in a user namespace: as far as net.core.rmem_max allows
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
 
 async def receive(sock: socket.socket) -> list[Frame]:

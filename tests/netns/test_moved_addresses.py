@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -10,12 +11,14 @@ import pytest
 
 from datapaths.base import LearnedMac, LearnedNeighbor, Lost
 from datapaths.kernel.driver import KernelDatapath
+from datapaths.linux import sysctls
+from datapaths.linux.neighborsocket import open_neighbor_socket, receive
 from datapaths.linux.netns import entered
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Mac, Neighbor, RemoteVtep
 from dualpath.model.records import Record
 from tests.fakes.batches import upsert, withdraw
-from tests.fakes.netns import ip
+from tests.fakes.netns import fresh, ip
 from tests.netns.test_kernel_driver import HOST_MAC, VTEP, Ears, attach_host, driven
 from tests.unit.datapaths.kernel.frames import advertisement, arp, solicitation
 
@@ -164,3 +167,22 @@ async def test_no_host_takes_over_the_address_of_a_vtep() -> None:
         await ears.hear(LearnedMac(110, HOST_MAC))
         assert await ears.quiet()
         assert "NOARP" in row(name, VTEP)
+
+
+async def test_announcements_of_many_hosts_wait_for_their_reader() -> None:
+    """The default buffer holds some 280 frames: fewer than 200 hosts send at once."""
+    with fresh("hear-") as name:
+        ip(name, "link add h0 type veth peer name h1")
+        for device in ("h0", "h1"):
+            sysctls.ensure(name, sysctls.no_ipv6(device))
+            ip(name, f"link set {device} up")
+        with open_neighbor_socket(name) as sock:
+            frame = arp(1, HOST_MAC, V4, V4)
+            with entered(name), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as mouth:
+                mouth.bind(("h1", 0))
+                for _ in range(1000):
+                    mouth.send(frame)
+            heard = 0
+            async with asyncio.timeout(10):
+                while heard < 1000:
+                    heard += len(await receive(sock))

@@ -36,7 +36,6 @@ from dualpath.model.layer2 import Neighbor
 class Takeover(NamedTuple):
     """What to remove so that grout learns a host, and where to repeat the host's frame."""
 
-    bridge: int
     wire: str  # send the frame again out of this device; "" when the driver has no wire
     neighbor: Neighbor | None
     entry: FdbEntry | None  # of the host's MAC
@@ -72,7 +71,7 @@ class Takeovers:
             entry = None
         if not neighbor and not entry and not self._bridges.is_awaited(bridge.id, heard.mac):
             return None
-        return Takeover(bridge.id, _wire_of(port), neighbor, entry)
+        return Takeover(_wire_of(port), neighbor, entry)
 
     def unconfirmed(self) -> Iterator[Neighbor]:
         """Yield the remote neighbors whose local hosts grout did not learn between two looks."""
