@@ -129,7 +129,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         parser.error("argument -o/--output: needs --dry-run")
     if parsed.ui and tls:
         parser.error("argument --ui: not with --tls-*: run `dualpath ui` with a client's files")
-    if parsed.ui and not address.served():
+    if parsed.ui and not address.installed():
         parser.error(f"argument --ui: {address.MISSING}")
     if parsed.frr_pod and parsed.bridge != "external":
         parser.error("argument --frr-pod: needs --bridge=external, as frr-bridge runs in the pod")

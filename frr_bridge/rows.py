@@ -11,7 +11,8 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
-from dualpath.netlink.message import U32, DecodeError, Message, cut, messages
+from dualpath.netlink.message import NLMSG_HDRLEN, U32, DecodeError, Message, cut, messages
+from dualpath.netlink.neighborcolumns import FEW
 from frr_bridge.wire.message import Other, decode_message
 from frr_bridge.wire.neighbor import decode_neighbors
 from frr_bridge.wire.route import ZebraRoute
@@ -34,8 +35,8 @@ def decode_datagrams(datagrams: Sequence[bytes]) -> Iterable[Iterable[Other]]:
     The kernel sends a notification as a datagram of its own, so a burst is decoded as a whole.
     """
     sizes = [len(one) for one in datagrams]
-    if all(
-        size >= 4 and U32.unpack_from(one)[0] == size
+    if len(datagrams) > FEW and all(
+        size >= NLMSG_HDRLEN and U32.unpack_from(one)[0] == size
         for size, one in zip(sizes, datagrams, strict=True)
     ):
         offsets = [0, *accumulate(sizes)][:-1]

@@ -11,7 +11,7 @@ from controller.cli.client import connected, tls_of
 from controller.cli.command import Option
 from controller.cli.options import Target
 from controller.cli.terminal import USAGE, echo, fail
-from controller.ui.address import LISTEN, MISSING, endpoint, served, write
+from controller.ui.address import LISTEN, MISSING, endpoint, installed, write
 
 
 def ui(
@@ -50,7 +50,7 @@ def ui(
     """
     import asyncio
 
-    if not served():
+    if not installed():
         fail(MISSING)
     from controller.ui.serve import serve
     from dualpath.rpc.connect import ConnectError, target_of

@@ -52,12 +52,13 @@ class Outbox:
             self._note(mirror.gone_neighbors, gone=True)
             self._note(mirror.macs, gone=False)
             self._note(mirror.neighbors, gone=False)
-        if not self._scheduled:
-            self._scheduled = True
-            self._soon(self._flush)
+        self._schedule()
 
     def flush(self) -> None:
-        """Send what the bus did not take. Call it now and then."""
+        """Send one message; others follow in later turns. Call it now and then.
+
+        A call repeats what the bus did not take.
+        """
         if not self._connected():
             self._whole = None
             self._changes.clear()
@@ -65,12 +66,19 @@ class Outbox:
             if not self._send(self._whole):
                 return
             self._whole = None
-        while self._changes:
+        else:
             some = dict(islice(self._changes.items(), ROWS))
-            if not self._send(_joined(some.values())):
+            if some and not self._send(_joined(some.values())):
                 return
             for key in some:
                 del self._changes[key]
+        if self._changes:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._soon(self._flush)
 
     def _note(self, records: Iterable[Mac | Neighbor], *, gone: bool) -> None:
         for record in records:

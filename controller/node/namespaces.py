@@ -38,7 +38,7 @@ class NamespacePair:
     make_forwarding: bool
     make_control: bool
     pod: bool = False  # FRR's pod has the control namespace, and we name it
-    after_pod: bool = False  # the same for as long as that pod runs; then we make one
+    after_pod: bool = False  # FRR's former pod has it still; when it ends, we make our own
 
 
 def ensure_namespaces(pair: NamespacePair) -> None:

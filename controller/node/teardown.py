@@ -62,7 +62,7 @@ def planned(left: NamespaceRecord) -> Iterator[Step]:
         yield Step("devices", left.control, "remove FRR's twins and shadow devices")
         yield from _name_of_pod(left)
     for name in left.made:
-        if netns.exists(name):
+        if netns.exists(name) and not (name == left.control and any(_name_of_pod(left))):
             yield _namespace(name)
 
 

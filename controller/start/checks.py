@@ -84,6 +84,8 @@ def check_listeners(settings: Settings, control: str) -> None:
             listen.prepare(path)
         else:
             listen.probe_tcp(settings.metrics)
+    if settings.ui:
+        listen.probe_tcp(settings.ui)
     if settings.bridge == "child":
         _check_fpm(settings, control)
 

@@ -20,7 +20,7 @@ MISSING = (
 )
 
 
-def served() -> bool:
+def installed() -> bool:
     """Tell whether the packages that serve the page are installed."""
     return all(find_spec(name) for name in NEEDED)
 

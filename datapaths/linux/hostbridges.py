@@ -18,24 +18,28 @@ notification (NDA_CACHEINFO): a bridge flushes early after a change of the spann
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import struct
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from datapaths.linux import netns
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import DecodeError, messages, request
+from dualpath.netlink.neighborcolumns import NDMSG
 from dualpath.netlink.socket import Notifications, Overrun, Requests, open_socket
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # until a new namespace is watched, and a deleted one is released
-READS = 256  # notifications per call; then other tasks run
+READS = 256  # notifications at once
+PAUSE_S = 0.005  # after so many: a host that invents MACs takes no more time than other tasks
+MOST = 1 << 16  # deleted MACs that are kept until all notifications are read
 
-NDMSG: Final = struct.Struct("=BBHiHBB")  # linux/neighbour.h: family, -, -, ifindex, state, flags
 IFINFOMSG: Final = struct.Struct("=BBHiII")  # linux/rtnetlink.h: family, -, type, index, flags, -
 
 
@@ -90,7 +94,7 @@ class HostBridges:
     def __init__(
         self,
         bridges: Callable[[], Collection[Bridge]],
-        left: Callable[[Bridge, Collection[bytes]], None],
+        left: Callable[[Bridge, Sequence[bytes]], None],
     ) -> None:
         self._bridges = bridges
         self._left = left
@@ -118,25 +122,39 @@ class HostBridges:
                 log.debug("cannot watch the bridges of namespace %s: %s", name, error)
                 continue
             self._watched[name] = watched
-            asyncio.get_running_loop().add_reader(watched.listening, self._read, name, watched)
+            self._listen(name, watched)
 
     def _drop(self, name: str) -> None:
         watched = self._watched.pop(name)
         asyncio.get_running_loop().remove_reader(watched.listening)
         watched.close()
 
+    def _listen(self, name: str, watched: _Watched) -> None:
+        if self._watched.get(name) is watched:
+            asyncio.get_running_loop().add_reader(watched.listening, self._read, name, watched)
+
     def _read(self, name: str, watched: _Watched) -> None:
+        datagrams: list[bytes] = []
         try:
-            while data := watched.listening.read(READS):
-                watched.flushes.feed(data)
+            datagrams = watched.listening.datagrams(READS)
+            watched.flushes.feed(b"".join(datagrams))
         except (Overrun, DecodeError) as error:
             # The probes of silent hosts find what was missed.
             log.debug("namespace %s: notifications of its bridges were lost (%s)", name, error)
+        if len(datagrams) == READS:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(watched.listening)
+            loop.call_later(PAUSE_S, self._listen, name, watched)
+            if len(watched.flushes.deleted) < MOST:
+                return  # the next ones may say that a MAC is learned again
+        self._pass_on(name, watched)
+
+    def _pass_on(self, name: str, watched: _Watched) -> None:
         known = {bridge.name for bridge in self._bridges() if bridge.netns == name}
         for index, macs in watched.flushes.take(watched.carries):
-            bridge = watched.link(index)
-            if bridge and bridge.name in known:
-                self._left(Bridge(name, bridge.name), macs)
+            bridge = watched.name_of(index)
+            if bridge in known:
+                self._left(Bridge(name, bridge), macs)
 
 
 class _Link(NamedTuple):
@@ -151,27 +169,40 @@ class _Watched:
     def __init__(self, name: str) -> None:
         self.flushes = Flushes()
         self.identity = netns.identity(name)
-        with netns.entered(name):
-            self.listening = Notifications(open_socket(), (n.RTNLGRP_NEIGH,))
-            self._asking = Requests(open_socket())
+        with netns.entered(name), ExitStack() as opened:
+            listening = opened.enter_context(closing(open_socket()))
+            asking = opened.enter_context(closing(open_socket()))
+            self.listening = Notifications(listening, (n.RTNLGRP_NEIGH,))
+            self._asking = Requests(asking)
+            opened.pop_all()
 
     def close(self) -> None:
         self.listening.close()
         self._asking.close()
 
     def carries(self, port: int, bridge: int) -> bool:
-        """Return whether a port of a bridge is up, with a carrier."""
-        link = self.link(port)
-        return link is not None and link.running and link.master == bridge
-
-    def link(self, index: int) -> _Link | None:
-        """Return a device as it is now."""
-        body = IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, index, 0, 0)
+        """Return whether a port of a bridge is up, with a carrier, or nothing is known about it."""
         try:
-            answer = self._asking.ask(request(n.RTM_GETLINK, 0, body))
+            link = self._link(port)
+        except OSError as error:
+            return error.errno != errno.ENODEV
+        return link.running and link.master == bridge
+
+    def name_of(self, index: int) -> str:
+        """Return the name of a device, "" if nothing is known about it."""
+        try:
+            return self._link(index).name
+        except OSError:
+            return ""
+
+    def _link(self, index: int) -> _Link:
+        """Return a device as it is now. Raises OSError, ENODEV if there is none."""
+        body = IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, index, 0, 0)
+        answer = self._asking.ask(request(n.RTM_GETLINK, 0, body))
+        try:
             _, _, _, _, flags, _ = answer.fixed(IFINFOMSG)
             got = answer.attributes(IFINFOMSG)
-        except (OSError, DecodeError):
-            return None
+        except DecodeError as error:
+            raise OSError(errno.EBADMSG, f"malformed answer: {error}") from error
         running = n.IFF_UP | n.IFF_LOWER_UP
         return _Link(got.text(n.IFLA_IFNAME), flags & running == running, got.u32(n.IFLA_MASTER))

@@ -173,7 +173,7 @@ def pinned(netns: str, userns_dir: Path = USERNS_DIR) -> bool:
 def forget_former_owner(netns: str, userns_dir: Path = USERNS_DIR) -> None:
     """Remove the pin if another namespace than the one it belongs to has the name now.
 
-    Who starts FRR waits for a namespace and a pin of its name, and fails with those of two.
+    The router waits for both files before it starts FRR, and fails if they belong to two owners.
     """
     if not pinned(netns, userns_dir):
         _unpin(userns_path(netns, userns_dir))

@@ -8,6 +8,8 @@ from typing import Any
 
 import zmq
 
+SLICE_S = 0.01  # take messages for this time, then let other tasks run
+
 
 class Endpoint:
     """Passes every message to `on_message`, and sends without blocking.
@@ -50,7 +52,8 @@ class Endpoint:
 
     def _look(self) -> None:
         self._looking = False
-        for _ in range(64):  # then let other tasks run
+        until_s = self._loop.time() + SLICE_S
+        while self._loop.time() < until_s:
             if self._socket.closed or not self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
                 return
             self._on_message(self._socket.recv_multipart(zmq.NOBLOCK))

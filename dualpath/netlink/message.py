@@ -10,7 +10,7 @@ hold attributes again. Each level starts with a length that the sender chose:
           48   rtattr: ...
 
 `messages` and `Attributes` check every length against the remaining bytes. No other code walks
-them, except the column decoders of routes, which make the same checks over whole buffers. Values
+them, except the column decoders (`columns`), which make the same checks over whole buffers. Values
 are offsets into the buffer until a caller asks for bytes: most attributes are never read.
 
 Integers are in host byte order unless a name says `be`. Nothing here knows what an attribute means.

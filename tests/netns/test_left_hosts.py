@@ -26,7 +26,7 @@ pytestmark = [
 
 OTHER_MAC = bytes.fromhex("0200000000cc")
 GONE = LearnedMac(110, HOST_MAC, gone=True)
-SOON_S = 1.0
+SOON_S = 8.0  # probes and ageing take longer
 
 WAYS = {
     "its carrier": "link set far down",

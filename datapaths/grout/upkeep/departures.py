@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from datapaths.grout.client import GroutClient
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry, encode_fdb_del
 from datapaths.linux.hostbridges import Bridge, HostBridges
 
+TOGETHER = 256  # entries that are deleted in one turn
+
 
 async def forget_left(client: GroutClient, legs: Callable[[], Mapping[str, Bridge]]) -> None:
     """Delete the entries of MACs that left. `legs` returns the host bridge of each port."""
-    left: asyncio.Queue[tuple[Bridge, Collection[bytes]]] = asyncio.Queue()
+    left: asyncio.Queue[tuple[Bridge, Sequence[bytes]]] = asyncio.Queue()
 
-    def note(bridge: Bridge, macs: Collection[bytes]) -> None:
+    def note(bridge: Bridge, macs: Sequence[bytes]) -> None:
         left.put_nowait((bridge, macs))
 
     watching = asyncio.create_task(HostBridges(lambda: legs().values(), note).run())
@@ -23,9 +25,10 @@ async def forget_left(client: GroutClient, legs: Callable[[], Mapping[str, Bridg
         while True:
             bridge, macs = await left.get()
             ports = [port for port, at in legs().items() if at == bridge]
-            async with client.turn:
-                for entry in list(_learned(client, ports, macs)):
-                    await _forget(client, entry)
+            while macs:
+                macs, some = macs[TOGETHER:], macs[:TOGETHER]
+                async with client.turn:
+                    await _forget(client, list(_learned(client, ports, some)))
     finally:
         watching.cancel()
         await asyncio.wait([watching])
@@ -38,16 +41,19 @@ def _learned(
     observer = client.observer
     for name in ports:
         port = observer.ifaces.named(name)
-        for mac in macs if port else ():
-            assert port
+        if not port:
+            continue
+        for mac in macs:
             entry = observer.bridges.get(port.domain, mac)
             flags = entry.flags & (n.GR_FDB_F_LEARN | n.GR_FDB_F_EXTERN) if entry else 0
             if entry and entry.iface == port.id and flags == n.GR_FDB_F_LEARN:
                 yield entry
 
 
-async def _forget(client: GroutClient, entry: FdbEntry) -> None:
-    payload = encode_fdb_del(client.channel.api, entry.bridge, entry.mac)
-    await client.channel.call("GR_FDB_DEL", payload)
-    client.observer.bridges.pop(entry.bridge, entry.mac)  # grout reports no change of ours
-    client.observer.learning.mac_changed(entry.bridge, entry.mac)
+async def _forget(client: GroutClient, entries: Sequence[FdbEntry]) -> None:
+    api = client.channel.api
+    requests = [("GR_FDB_DEL", encode_fdb_del(api, one.bridge, one.mac)) for one in entries]
+    await client.channel.send(requests)  # a refused one has no bridge any more
+    for one in entries:
+        client.observer.bridges.pop(one.bridge, one.mac)  # grout reports no change of ours
+        client.observer.learning.mac_changed(one.bridge, one.mac)

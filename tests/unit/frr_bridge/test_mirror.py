@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from dualpath.model.events import Mirror
 from dualpath.model.layer2 import Mac, Neighbor
 from dualpath.model.routes import RTPROT_DUALPATH
-from dualpath.netlink.message import header
+from dualpath.netlink.message import Answer, header
 from dualpath.netlink.numbers import (
     AF_BRIDGE,
     AF_INET,
@@ -54,11 +54,12 @@ class FakeKernel:
 
     def close(self) -> None: ...
 
-    def errno_of(self, data: bytes) -> int:
-        message = decode_message(header(data, 0, len(data)))
-        assert isinstance(message, NeighborMessage)
-        self.asked.append(message)
-        return self.error
+    def send(self, requests: Sequence[bytes]) -> list[tuple[int, Answer]]:
+        for data in requests:
+            message = decode_message(header(data, 0, len(data)))
+            assert isinstance(message, NeighborMessage)
+            self.asked.append(message)
+        return [(at, Answer(at, self.error)) for at in range(len(requests)) if self.error]
 
 
 class World:

@@ -130,7 +130,7 @@ def test_datagrams_keep_their_rows() -> None:
         assert len(found) == len(datagrams)
 
 
-@pytest.mark.parametrize("bad", [b"\x01", PLAIN[0][:-4], b"\x08\0\0\0" + bytes(4)])
+@pytest.mark.parametrize("bad", [b"\x01", b"\x04\0\0\0", PLAIN[0][:-4], b"\x08\0\0\0" + bytes(4)])
 def test_malformed_datagram_costs_no_other(bad: bytes) -> None:
     found = decode_datagrams([*PLAIN * 4, bad, PLAIN[0]])
     rows: list[NeighborMessage | None] = []

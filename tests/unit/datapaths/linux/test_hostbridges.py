@@ -6,9 +6,10 @@ import socket
 
 import pytest
 
-from datapaths.linux.hostbridges import NDMSG, Flushes
+from datapaths.linux.hostbridges import Flushes
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import DecodeError, attribute, request, u32
+from dualpath.netlink.neighborcolumns import NDMSG
 
 BRIDGE, PORT, OTHER = 5, 6, 7
 A, B = bytes.fromhex("02000000000a"), bytes.fromhex("02000000000b")
@@ -54,7 +55,7 @@ def test_port_is_asked_for_once() -> None:
     assert asked == [(PORT, BRIDGE)]
 
 
-def test_other_notifications_say_nothing() -> None:
+def test_other_notifications_have_no_effect() -> None:
     neighbor = NDMSG.pack(socket.AF_INET, 0, 0, PORT, 0, 0, 0) + attribute(n.NDA_DST, bytes(4))
     flushes = Flushes()
     flushes.feed(
