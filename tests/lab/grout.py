@@ -23,6 +23,13 @@ def touch_memory(socket: Path, vrfs: int) -> None:
         run(["grcli", "-s", str(socket), "interface", *words.split()])
 
 
+def keep_neighbors(host: Namespace) -> None:
+    """Have a host keep the MACs that it knows: a grout that makes a VRF answers no ARP."""
+    for row in host.ip_json("neigh", "show", "nud", "reachable", "nud", "stale", "nud", "delay"):
+        words = (row["dst"], "lladdr", row["lladdr"], "dev", row["dev"], "nud", "permanent")
+        host.ip("neigh", "replace", *words)
+
+
 class Grout:
     """grout in test mode, that is without hugepages; its devices appear in `namespace`."""
 

@@ -97,7 +97,9 @@ def _interface(uplink: Uplink, *, shared: bool) -> str:
 
 def _neighbor(uplink: Uplink) -> str:
     peer = f'address: "{uplink.spine_address}"' if uplink.numbered else f"interface: {uplink.nic}"
-    timers = "holdTimeSeconds: 9\n  keepaliveTimeSeconds: 3\n  connectTimeSeconds: 1"
+    hold_s = uplink.topology.hold_s
+    timers = f"holdTimeSeconds: {hold_s}\n  keepaliveTimeSeconds: {hold_s // 3}"
+    timers += "\n  connectTimeSeconds: 1"
     families = "\n  addressFamilies: [{type: evpn}]" if uplink.topology.evpn_only else ""
     return f"- {peer}\n  asn: {SPINE_ASN}\n  {timers}{families}"
 

@@ -44,6 +44,7 @@ class Topology:
     evpn_only: bool = False  # BGP carries EVPN alone, and the VTEPs are left to IS-IS
     dpdk: int = 0  # so many of the PEs, from the first on, forward with grout
     shared: bool = False  # grout in a namespace of its own, and the NICs stay with the kernel
+    hold_s: int = 9  # BGP's hold time of PEs and spines
     switches: bool = False  # those PEs start with the kernel, and can be switched to grout
 
 

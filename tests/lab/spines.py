@@ -57,7 +57,7 @@ def _neighbor(pe: PePlan, uplink: Uplink) -> str:
     kind = "" if uplink.numbered else "interface "
     return (
         f" neighbor {peer} {kind}remote-as {pe.asn}\n"
-        f" neighbor {peer} timers 3 9\n"
+        f" neighbor {peer} timers {uplink.topology.hold_s // 3} {uplink.topology.hold_s}\n"
         f" neighbor {peer} timers connect 1\n"
         f" neighbor {peer} advertisement-interval 0\n"
     )
