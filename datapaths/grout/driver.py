@@ -290,6 +290,7 @@ class GroutDatapath:
 
     async def _until_gone(self, client: GroutClient) -> str:
         """Run the upkeep of one grout until any part of it fails; return why."""
+        left = departures.Departures(client, lambda: self._drift.legs)
         return await _first_error(
             [
                 following.receive_events(client),
@@ -299,7 +300,8 @@ class GroutDatapath:
                 garbage.collect_garbage(client),
                 hosts.probe_hosts(client, self._home),
                 announcements.hear_hosts(client, self._home),
-                departures.forget_left(client, lambda: self._drift.legs),
+                left.watch(),
+                left.forget(),
             ]
         )
 

@@ -91,14 +91,29 @@ def wait_until_known(at: Pe, behind: Pe) -> None:
     wait_until(holds, f"{at.name} knows the hosts", MOVED_S)
 
 
-def gaps_of_moves(
+def check_moves(
     fabric: Fabric,
     pair: tuple[Crowd, Crowd],
     command: str,
     say: Callable[[str], None],
-    rounds: int = COUNT // PROBED,
+    rounds: int,
+    limit_s: float,
+) -> None:
+    """Move all hosts to and fro; check that those that are probed are reached within a limit."""
+    gaps = _gaps_of_moves(fabric, pair, command, say, rounds)
+    say(text(gaps))
+    assert len(gaps) == rounds * PROBED
+    assert gaps[-1] < limit_s
+
+
+def _gaps_of_moves(
+    fabric: Fabric,
+    pair: tuple[Crowd, Crowd],
+    command: str,
+    say: Callable[[str], None],
+    rounds: int,
 ) -> list[float]:
-    """Move all hosts to and fro, and probe others in each round; return the gaps of the probed."""
+    """Probe other hosts in each round; return the sorted gaps of the probed."""
     old, new = pair
     far = fabric.pes[2]
     old.tell("announce")

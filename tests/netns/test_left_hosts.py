@@ -74,6 +74,15 @@ async def bridged() -> AsyncIterator[tuple[str, str, Ears]]:
             yield name, host, ears
 
 
+async def another_leaves(host: str, ears: Ears) -> None:
+    """Have one more host come and leave: what happened before it was processed by then."""
+    attach(host, "near3", "far3")
+    speak(host, "far3", OTHER_MAC)
+    await ears.hear(LearnedMac(110, OTHER_MAC))
+    ip(host, "link set far3 down")
+    await ears.hear(LearnedMac(110, OTHER_MAC, gone=True))
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_host_is_gone_at_once_when_its_port_loses(way: str) -> None:
     async with bridged() as (_, host, ears):
@@ -92,6 +101,7 @@ async def test_host_that_aged_in_its_bridge_stays() -> None:
     async with bridged() as (_, host, ears):
         ip(host, "link set br-hs type bridge ageing_time 100")
         await ears.until(lambda: HOST_MAC.hex(":") not in bridge(host, "fdb show br br-hs"))
+        await another_leaves(host, ears)
         assert GONE not in await ears.quiet()
 
 
@@ -101,4 +111,5 @@ async def test_host_that_moves_to_another_port_of_its_bridge_stays() -> None:
         announce(host, "far2")
         await ears.until(lambda: "near2" in bridge(host, f"fdb get {HOST_MAC.hex(':')} br br-hs"))
         ip(host, "link del near")
+        await another_leaves(host, ears)
         assert GONE not in await ears.quiet()

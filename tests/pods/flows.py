@@ -1,4 +1,4 @@
-"""Pings through machines for the length of a block, and what is said when one of them is lost."""
+"""Pings through machines for the length of a block, with the time of each one that is lost."""
 
 from __future__ import annotations
 

@@ -13,25 +13,30 @@ from datapaths.linux.hostbridges import Bridge, HostBridges
 TOGETHER = 256  # entries that are deleted in one turn
 
 
-async def forget_left(client: GroutClient, legs: Callable[[], Mapping[str, Bridge]]) -> None:
-    """Delete the entries of MACs that left. `legs` returns the host bridge of each port."""
-    left: asyncio.Queue[tuple[Bridge, Sequence[bytes]]] = asyncio.Queue()
+class Departures:
+    """Deletes the entries of MACs that left. `legs` returns the host bridge of each port."""
 
-    def note(bridge: Bridge, macs: Sequence[bytes]) -> None:
-        left.put_nowait((bridge, macs))
+    def __init__(self, client: GroutClient, legs: Callable[[], Mapping[str, Bridge]]) -> None:
+        self._client = client
+        self._legs = legs
+        self._left: asyncio.Queue[tuple[Bridge, Sequence[bytes]]] = asyncio.Queue()
 
-    watching = asyncio.create_task(HostBridges(lambda: legs().values(), note).run())
-    try:
+    async def watch(self) -> None:
+        """Notice MACs that leave, until cancelled."""
+        await HostBridges(lambda: self._legs().values(), self._note).run()
+
+    async def forget(self) -> None:
+        """Delete their entries, until cancelled. Raises Unavailable."""
         while True:
-            bridge, macs = await left.get()
-            ports = [port for port, at in legs().items() if at == bridge]
+            bridge, macs = await self._left.get()
+            ports = [port for port, at in self._legs().items() if at == bridge]
             while macs:
                 macs, some = macs[TOGETHER:], macs[:TOGETHER]
-                async with client.turn:
-                    await _forget(client, list(_learned(client, ports, some)))
-    finally:
-        watching.cancel()
-        await asyncio.wait([watching])
+                async with self._client.turn:
+                    await _forget(self._client, list(_learned(self._client, ports, some)))
+
+    def _note(self, bridge: Bridge, macs: Sequence[bytes]) -> None:
+        self._left.put_nowait((bridge, macs))
 
 
 def _learned(
