@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from datapaths.linux.netns import entered, exists
@@ -16,7 +17,7 @@ from dualpath.process import logs, options
 from dualpath.process.lifetime import Broken, live, raise_descriptors
 from dualpath.process.lock import Held, alone
 from dualpath.process.notify import Notifier
-from frr_bridge import frr_version
+from frr_bridge import frr_version, lastconfig
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.recording.pcapng import RecordingError
 from frr_bridge.recording.recorder import Recorder
@@ -29,6 +30,7 @@ _EXAMPLES = """examples:
   frr-bridge --netns frr --frr-name pe1       another namespace, FRR started with `-N pe1`
   frr-bridge --fpm 127.0.0.1:2621 --hold 0    do not hold the routes of a dead bgpd
   frr-bridge --record /var/tmp/bug.pcapng     for a bug report; see `dualpath replay`
+  frr-bridge --netns frr --restore-config     before FRR starts in a container, then as above
 """
 
 
@@ -40,7 +42,10 @@ def main() -> None:
         sys.exit(f"frr-bridge: --netns: no network namespace {arguments.netns}")
     try:
         with entered(arguments.netns) if arguments.netns else nullcontext():
-            asyncio.run(_run(arguments))
+            if arguments.restore_config:
+                _restore(arguments)
+            else:
+                asyncio.run(_run(arguments))
     except Held:
         sys.exit(
             f"frr-bridge: another frr-bridge runs with --state-dir {arguments.state_dir}; stop "
@@ -70,6 +75,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             rights=paths.rights,
             lock=lock,
             on_ready=notifier.ready,
+            keep=partial(lastconfig.keep, arguments.state_dir),
             recorder=_recorder(arguments.record),
         )
         frr = FrrApply(paths)
@@ -78,6 +84,13 @@ async def _run(arguments: argparse.Namespace) -> None:
             log.warning("%s", remark)
         await live(Runtime(settings, frr).run(), notifier)
     log.info("stopped; the controller keeps what FRR desires")
+
+
+def _restore(arguments: argparse.Namespace) -> None:
+    if why := lastconfig.restore(arguments.state_dir, FrrPaths.named(arguments.frr_name)):
+        log.info("FRR starts without a configuration: %s", why)
+    else:
+        log.info("FRR starts with the last good configuration")
 
 
 def _recorder(path: Path | None) -> Recorder | None:
@@ -149,6 +162,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         metavar="FILE",
         help="record what FRR sends, for `dualpath replay` and Wireshark; at most 64 MiB, and as "
         "much again in FILE.1 (default: no recording)",
+    )
+    parser.add_argument(
+        "--restore-config",
+        action="store_true",
+        help="write frr.conf as FRR last accepted it in this namespace, or an empty one, and exit; "
+        "FRR must not run",
     )
     logs.add_options(parser.add_argument)
     return parser.parse_args(arguments)

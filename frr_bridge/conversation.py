@@ -41,6 +41,7 @@ class Conversation:
         mirror: ShadowMirror,
         watch: FrrWatch,
         check: NamespaceCheck,
+        keep: Callable[[bytes, str], None],
         reporter: Reporter,
         subscriber: Subscriber,
         spawn: Callable[[Coroutine[None, None, None]], None],
@@ -52,6 +53,7 @@ class Conversation:
         self._mirror = mirror
         self._watch = watch
         self._check = check
+        self._keep = keep
         self._reporter = reporter
         self._subscriber = subscriber
         self._spawn = spawn
@@ -88,7 +90,10 @@ class Conversation:
             settings = from_json(event.settings)
             if not settings.hostname:
                 settings = replace(settings, hostname=socket.gethostname())
-            result = await self._apply(settings)
+            text = render(settings)
+            result = await self._apply(settings, text)
+            if result.ok:
+                self._keep(event.settings, text)
             done = events.Configured(
                 event.request, result.ok, result.changed, result.message, result.section
             )
@@ -96,12 +101,12 @@ class Conversation:
             done = events.Configured(event.request, False, False, str(error))
         self._send(done)
 
-    async def _apply(self, settings: FrrSettings) -> Applied:
+    async def _apply(self, settings: FrrSettings, text: str) -> Applied:
         """Give FRR these settings, unless they would keep its routes from being programmed."""
         offload = self._zebra.alive() and expects_results(self._zebra)
         if why := frr_version.stuck(await self._frr.version(), offload=offload):
             return Applied(False, False, why)
-        return await self._frr.apply(render(settings), [s.text for s in settings.raw])
+        return await self._frr.apply(text, [s.text for s in settings.raw])
 
     async def _reply_check(self, request: int) -> None:
         self._send(events.Checked(request, *await self._check.check()))

@@ -54,6 +54,7 @@ class Settings:
     rights: Callable[[], Rights] = ours  # the rights of FRR's daemons
     lock: Callable[[], bool] = lambda: False  # locks again a file that somebody removed
     on_ready: Callable[[], None] = lambda: None  # called once zebra and the controller can connect
+    keep: Callable[[bytes, str], None] = lambda _settings, _text: None  # what FRR accepted
     recorder: Recorder | None = None
 
 
@@ -122,6 +123,7 @@ class Runtime:
             mirror=self._mirror,
             watch=self.frr,
             check=self._check,
+            keep=settings.keep,
             reporter=self._reporter,
             subscriber=subscriber,
             spawn=self._spawn,

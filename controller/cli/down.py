@@ -14,7 +14,7 @@ from controller.cli.command import Option
 from controller.cli.options import Output, OutputOption, StateDirOption
 from controller.cli.output import to_yaml
 from controller.cli.terminal import echo, fail
-from dualpath.process import options
+from dualpath.process import frrfile, options
 from dualpath.process.lock import Held, alone
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def down(
             if not any(step.problem for step in steps):
                 namespacerecord.forget(directory)
                 trial.end(directory)  # nothing is left to confirm
+                frrfile.forget(directory)  # its namespace is gone
     except Held:
         fail(
             f"a controller runs with --state-dir {state_dir}; stop it first, with "

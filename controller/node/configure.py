@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from dualpath.model.events import Configure, Configured
 from dualpath.model.frr import FrrSettings, to_json
@@ -18,8 +19,14 @@ _ANSWER_S = 600.0
 class FrrConfiguration:
     """The last configuration given to FRR, and its result."""
 
-    def __init__(self, send: Callable[[Configure], object]) -> None:
+    def __init__(
+        self,
+        send: Callable[[Configure], object],
+        forget_other: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
         self._send = send
+        self._forget_other = forget_other  # what the next FRR would start with, were it alone
+        self._intended: FrrSettings | None = None
         self._request = 0
         self._asked: Configure | None = None  # the last request
         self._pending: asyncio.Future[Configured] | None = None
@@ -33,6 +40,13 @@ class FrrConfiguration:
     def configured(self, settings: FrrSettings) -> bool:
         """Return whether FRR runs these settings, as far as is known."""
         return self._applied is not None and self._applied[0] == settings
+
+    def intend(self, settings: FrrSettings) -> None:
+        """Let no router start with other settings, also before these can be applied."""
+        if settings != self._intended:
+            with suppress(OSError):  # the state directory's; `StateDirectory` reports it
+                self._forget_other(to_json(settings))
+            self._intended = settings
 
     def answered(self, event: Configured) -> None:
         """Apply frr-bridge's answer; an answer to an earlier request is ignored."""
@@ -57,6 +71,7 @@ class FrrConfiguration:
         if self._applied is not None and self._applied[0] == settings:
             return self._applied[1]
         self._applied = None
+        self.intend(settings)
         self._request += 1
         self._pending = asyncio.get_running_loop().create_future()
         self._asked = Configure(self._request, to_json(settings))

@@ -50,6 +50,7 @@ class Provisioner:
         send: Callable[[Configure | Provisioned], object],
         judge: Judge | None = None,
         made: MadePorts | None = None,
+        forget_other_config: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self._intent = intent
         self._planes = planes
@@ -58,7 +59,7 @@ class Provisioner:
         self._took_s = 0.0  # the last round
         self._soon: asyncio.TimerHandle | None = None  # a round, because something drifted
         self._wake = asyncio.Event()
-        self._frr = FrrConfiguration(send)
+        self._frr = FrrConfiguration(send, forget_other_config)
         self._steps = Steps(
             planes,
             self._devices,

@@ -92,6 +92,7 @@ class Steps:
     async def run(self, intent: Intent, outcome: Outcome) -> None:
         """Do every step in order, and note failures. A failing device stops no other device."""
         whole, intent = intent, await self.without_missing(intent, outcome)
+        self._frr.intend(whole.frr)
         await self._shut_sessions_of_leaving_nics(intent)
         self._planes.want(Kind.VRF, intent.vrfs)
         self._planes.want(Kind.VNI, intent.vnis)

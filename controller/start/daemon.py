@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Coroutine
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
@@ -40,6 +41,7 @@ from dualpath.model import events
 from dualpath.model.records import RecordBatch
 from dualpath.model.routes import Op, RouteBatch
 from dualpath.model.view import Audited
+from dualpath.process import frrfile
 from dualpath.process.lifetime import end_with
 from dualpath.process.notify import Notifier
 from dualpath.rpc.listen import Tls
@@ -121,6 +123,7 @@ class Daemon:
                 send=self._bus.send,
                 judge=manifests,
                 made=self._made_by_cni(namespaces, intent),
+                forget_other_config=partial(frrfile.forget_other, settings.state_dir),
             )
             sources.resources = self._provisioner.statuses
             sources.planned = self._provisioner.plan

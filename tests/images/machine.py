@@ -47,6 +47,10 @@ class Machine:
         assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done
 
+    def inside(self, *command: str) -> list[str]:
+        """Return the command line that runs `command` there."""
+        return [*self._enter, *command]
+
     def start(self, *command: str) -> subprocess.Popen[str]:
         return subprocess.Popen([*self._enter, *command], stdout=subprocess.PIPE, text=True)
 
@@ -70,8 +74,13 @@ class Machine:
         done = self.run("podman", "logs", self.name(name))
         return done.stdout + done.stderr
 
+    def containers(self) -> list[str]:
+        """Return the names of all containers, as `container` got them."""
+        found = self._named(f"^{re.escape(self._prefix)}-")
+        return [name.removeprefix(f"{self._prefix}-") for name in found]
+
     def remove_containers(self) -> None:
-        self._remove(self._named(f"^{re.escape(self._prefix)}-"))
+        self._remove([self.name(name) for name in self.containers()])
 
     def remove_leftovers(self, name: str) -> None:
         """Remove the containers of machines called `name` whose process is gone."""

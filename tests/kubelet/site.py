@@ -58,6 +58,11 @@ class Site:
     def delete(self, pod: Pod) -> None:
         self.cluster.kubectl("delete", "pod", pod["metadata"]["name"], f"--namespace={NAMESPACE}")
 
+    def logs(self, pod: Pod) -> str:
+        """Return what a pod's container logged."""
+        name = pod["metadata"]["name"]
+        return self.cluster.kubectl("logs", f"--namespace={NAMESPACE}", name)
+
     def is_node_ready(self, node: str = NODES[0]) -> bool:
         """Tell what `dualpath status` says on a node."""
         pod = self.pod("dualpath", node)["metadata"]["name"]

@@ -21,7 +21,7 @@ def test_no_pod_of_the_chart_was_started_twice(here: Site, name: str) -> None:
 @pytest.mark.parametrize("name", PARTS)
 def test_roles_of_the_chart_suffice(here: Site, name: str) -> None:
     for pod in here.pods(name):
-        logs = here.cluster.kubectl("logs", f"--namespace={NAMESPACE}", pod["metadata"]["name"])
+        logs = here.logs(pod)
         assert "forbidden" not in logs.lower()
         assert "(403)" not in logs
 

@@ -9,6 +9,9 @@ from tests.kubelet.site import NAMESPACE, PARTS, Site
 
 pytestmark = [pytest.mark.images, pytest.mark.long]
 
+LAST_GOOD = "FRR starts with the last good configuration"
+"""The pods of router and controller are replaced at once, and neither waits for the other."""
+
 WITHIN = f"--namespace={NAMESPACE}"
 
 
@@ -64,5 +67,6 @@ def test_next_version_reaches_node_after_node_without_a_lost_packet(here: Site) 
         here.wait_for(*PARTS, but=before)
     for node in NODES:
         assert here.is_node_ready(node)
+        assert LAST_GOOD in here.logs(here.pod("dualpath-router", node))
     images = {pod["spec"]["containers"][0]["image"] for part in PARTS for pod in here.pods(part)}
     assert {image.rpartition(":")[2] for image in images} == {"next"}

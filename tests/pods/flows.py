@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from tests.lab.ping import FlowResult, flows
-from tests.pods.containerd import Machine
+from tests.lab.ping import FlowResult, Source, flows
 
 RATE_PER_S = 50.0
 AFTERWARDS_S = 2.5  # a flow goes on, so that it sees what the last change did
@@ -17,7 +16,7 @@ FEWEST = 100
 
 @contextmanager
 def no_packet_lost(
-    machines: Iterable[Machine], addresses: Sequence[str], said: Callable[[], str]
+    machines: Iterable[Source], addresses: Sequence[str], said: Callable[[], str]
 ) -> Iterator[None]:
     """Ping addresses from machines. Fails with the times of the losses, and with what `said` is."""
     pairs = [(machine, address) for machine in machines for address in addresses]

@@ -224,6 +224,7 @@ ALLOWED: dict[str, set[str]] = {
         "dualpath.bus",
         "dualpath.netlink",
         "dualpath.process.backoff",
+        "dualpath.process.frrfile",
         "dualpath.process.lifetime",
         "dualpath.model",
         "dualpath.rpc.peers",

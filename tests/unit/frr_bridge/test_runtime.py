@@ -14,12 +14,10 @@ import pytest
 
 from dualpath.bus.subscriber import Subscriber
 from dualpath.model import events
-from dualpath.model.frr import FrrSettings, to_json
 from dualpath.model.nexthops import BLACKHOLE
 from dualpath.netlink.reply import IncompleteDump
 from frr_bridge import convergence, frrwatch, replay, reporter
 from frr_bridge.frr_apply import FrrApply, FrrPaths
-from frr_bridge.frr_version import Version
 from frr_bridge.recording.recorder import Recorder
 from frr_bridge.runtime import Runtime, Settings
 from frr_bridge.session import State
@@ -50,7 +48,12 @@ class World:
         self.bgpd = FakeDaemon(directory / "bgpd.vty")
         self.received = MemoryBus(1 << 30)
         address = f"ipc://{directory}/bus.sock"
-        settings = Settings("127.0.0.1", 0, address, directory, hold_s, recorder=recorder)
+        self.kept: list[tuple[bytes, str]] = []
+        settings = Settings(
+            *("127.0.0.1", 0, address, directory, hold_s),
+            keep=lambda settings, text: self.kept.append((settings, text)),
+            recorder=recorder,
+        )
         self.runtime = Runtime(settings, FrrApply(FrrPaths.named("")))
         self.failures: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self._failed(context))
@@ -361,14 +364,6 @@ async def test_bgpd_is_waited_for_until_it_has_converged(
     await world.until(lambda: world.state is State.LIVE)
 
 
-async def test_settings_that_make_no_sense_are_answered(world: World) -> None:
-    world.controller.send(events.Configure(7, b"{"))
-    await world.until(lambda: world.received.count(events.Configured) == 1)
-    (answer,) = (e for e in world.received.events if isinstance(e, events.Configured))
-    assert (answer.request, answer.ok) == (7, False)
-    assert answer.message
-
-
 async def test_frr_is_not_believed_before_bgpd_knows_the_vnis(world: World) -> None:
     await world.until(lambda: world.runtime._watch.whole)
     for message in shadow.LINKS:
@@ -401,25 +396,6 @@ async def test_new_subscriber_gets_the_report_again(world: World) -> None:
     await world.until(lambda: world.received.count(events.FrrReport) == 1)
     world.controller.subscribe()
     await world.until(lambda: world.received.count(events.FrrReport) == 2)
-
-
-async def test_zebra_that_could_never_complete_a_route_is_not_configured(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    zebra = FakeDaemon(world.bgpd.path.parent / "zebra.vty").start()
-    monkeypatch.setattr(Vty, "arguments", lambda _: (b"--asic-offload=notify_on_offload",))
-    monkeypatch.setattr(FrrApply, "version", _frr_10_3)
-    await world.until(world.runtime._zebra.alive)
-    world.controller.send(events.Configure(7, to_json(FrrSettings(hostname="pe1"))))
-    await world.until(lambda: world.received.count(events.Configured) == 1)
-    (answer,) = (e for e in world.received.events if isinstance(e, events.Configured))
-    assert (answer.ok, answer.changed) == (False, False)
-    assert "notify_on_offload" in answer.message
-    await zebra.die()
-
-
-async def _frr_10_3(_: FrrApply) -> Version:
-    return Version(10, 3)
 
 
 async def test_routes_without_a_nexthop_do_not_prolong_the_hold(

@@ -9,7 +9,7 @@ import pytest
 from controller.node import configure
 from controller.node.configure import FrrConfiguration
 from dualpath.model.events import Configure, Configured
-from dualpath.model.frr import FrrSettings
+from dualpath.model.frr import FrrSettings, to_json
 from tests.fakes.waiting import until
 
 ONE, OTHER = FrrSettings(hostname="one"), FrrSettings(hostname="other")
@@ -19,7 +19,8 @@ class World:
     def __init__(self, *, there: bool = True) -> None:
         self.asked: list[Configure] = []
         self._there = there
-        self.frr = FrrConfiguration(self._tell)
+        self.wanted: list[bytes] = []
+        self.frr = FrrConfiguration(self._tell, self.wanted.append)
 
     def _tell(self, event: Configure) -> bool:
         self.asked.append(event)
@@ -53,6 +54,17 @@ async def test_frr_is_configured_once_per_configuration_and_bridge(
     world.frr.forget("another bridge")
     assert (await world.ensure(OTHER)).ok
     assert len(world.asked) == 3
+
+
+async def test_no_other_configuration_is_left_for_a_router_alone(world: World) -> None:
+    """Also while there is no router: the next one may start when no controller runs."""
+    world.frr.intend(ONE)
+    assert world.wanted == [to_json(ONE)]
+    await world.ensure(ONE)
+    await world.ensure(OTHER)
+    world.frr.forget("another bridge")
+    await world.ensure(OTHER)
+    assert world.wanted == [to_json(ONE), to_json(OTHER)]
 
 
 async def test_reply_to_an_earlier_request_is_ignored(world: World) -> None:
