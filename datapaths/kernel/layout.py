@@ -190,14 +190,15 @@ def _routes_nothing(vni: Vni) -> bool:
 
 def _state(link: Link, links: Links) -> PortState:
     addresses: Sequence[str] = [str(address) for address in links.addresses.of(link.name)]
+    counters = links.counters(link.name)
     return PortState(
         name=link.name,
         up=link.up and link.carrier,
         mac=link.mac,
         mtu=link.mtu,
         addresses=tuple(addresses),
-        rx_packets=link.counters.get("rx_packets", 0),
-        rx_bytes=link.counters.get("rx_bytes", 0),
-        tx_packets=link.counters.get("tx_packets", 0),
-        tx_bytes=link.counters.get("tx_bytes", 0),
+        rx_packets=counters.rx_packets,
+        rx_bytes=counters.rx_bytes,
+        tx_packets=counters.tx_packets,
+        tx_bytes=counters.tx_bytes,
     )

@@ -49,7 +49,8 @@ from datapaths.kernel.channel import Channel, Monitor, collect, collect_pieces
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Touched
 from datapaths.kernel.tasks import Tasks
-from datapaths.kernel.wire import links, neighbors, nexthops
+from datapaths.kernel.wire import neighbors, nexthops
+from datapaths.linux.wire.links import addresses_request, dump_request
 from dualpath.model.kinds import Kind
 from dualpath.model.records import Record
 from dualpath.netlink.message import DecodeError
@@ -183,8 +184,8 @@ class Picture:
     async def _dump(self, kind: Kind) -> None:
         observer, netns = self.observer, self._netns
         if kind is Kind.PORT:
-            observer.load_links(await collect(netns, links.dump_request()))
-            observer.load_addresses(await collect(netns, links.addresses_request()))
+            observer.load_links(await collect(netns, dump_request()))
+            observer.load_addresses(await collect(netns, addresses_request()))
         elif kind in (Kind.NEXTHOP, Kind.ETHERNET_SEGMENT):
             observer.load_nexthops(await collect(netns, nexthops.dump_request()))
         else:

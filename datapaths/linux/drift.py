@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from datapaths.linux import sysctls
 from datapaths.linux.netns import entered, path_of
 from datapaths.linux.picture import SETTINGS, Picture
-from datapaths.linux.wire import devices as wire
+from datapaths.linux.wire import links as wire
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import DecodeError, Message, messages
 from dualpath.netlink.socket import Notifications, Overrun, Requests, open_socket

@@ -21,15 +21,15 @@ import asyncio
 import errno
 import logging
 import socket
-import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from datapaths.linux import netns
+from datapaths.linux.wire.links import IFINFOMSG, get_request
 from dualpath.netlink import numbers as n
-from dualpath.netlink.message import DecodeError, messages, request
+from dualpath.netlink.message import DecodeError, messages
 from dualpath.netlink.neighborcolumns import NDMSG
 from dualpath.netlink.socket import Notifications, Overrun, Requests, open_socket
 
@@ -39,8 +39,6 @@ LOOK_S = 1.0  # until a new namespace is watched, and a deleted one is released
 READS = 256  # notifications at once
 PAUSE_S = 0.005  # after so many: a host that invents MACs takes no more time than other tasks
 MOST = 1 << 16  # deleted MACs that are kept until all notifications are read
-
-IFINFOMSG: Final = struct.Struct("=BBHiII")  # linux/rtnetlink.h: family, -, type, index, flags, -
 
 
 class Bridge(NamedTuple):
@@ -197,8 +195,7 @@ class _Watched:
 
     def _link(self, index: int) -> _Link:
         """Return a device as it is now. Raises OSError, ENODEV if there is none."""
-        body = IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, index, 0, 0)
-        answer = self._asking.ask(request(n.RTM_GETLINK, 0, body))
+        answer = self._asking.ask(get_request(index=index))
         try:
             _, _, _, _, flags, _ = answer.fixed(IFINFOMSG)
             got = answer.attributes(IFINFOMSG)

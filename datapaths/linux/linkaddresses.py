@@ -11,6 +11,7 @@ from datapaths.linux.dryrun import Changes
 from datapaths.linux.linkinfo import is_link_local, link_local, read_address
 from datapaths.linux.linkreader import LinkReader, ignored
 from datapaths.linux.rtnl import BY_KERNEL
+from datapaths.linux.wire.links import addresses_request
 from dualpath.model.links import Address
 
 IFA_F_NODAD = 0x02  # linux/if_addr.h
@@ -29,18 +30,22 @@ class LinkAddresses:
     def load(self, indexes: Iterable[int]) -> None:
         """Read the addresses of all devices in one dump; `indexes` are those of the devices."""
         self._addresses = {index: [] for index in indexes}
-        family = socket.AF_UNSPEC
-        for message in self._links.rtnl.call("list addresses", "addr", "dump", family=family):
-            if address := read_address(message):
-                self._addresses.setdefault(message["index"], []).append(address)
+        for message in self._links.dump("list addresses", addresses_request()):
+            index, address = read_address(message)
+            if address:
+                self._addresses.setdefault(index, []).append(address)
 
     def of(self, name: str) -> list[Address]:
         """Return a device's lasting addresses, link-local ones too, in the kernel's order."""
         index = self._links.get(name).index
         if index not in self._addresses:
-            text, dump = f"read the addresses of {name}", {"family": socket.AF_UNSPEC, **BY_KERNEL}
-            messages = self._links.rtnl.call(text, "addr", "dump", index=index, **dump)
-            self._addresses[index] = [a for a in map(read_address, messages) if a]
+            found: list[Address] = []
+            request = addresses_request(index=index)
+            for message in self._links.dump(f"read the addresses of {name}", request):
+                of, address = read_address(message)
+                if of == index and address:
+                    found.append(address)
+            self._addresses[index] = found
         return list(self._addresses[index])
 
     def forget(self, index: int) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Self
 
 from datapaths.base import Unavailable
-from datapaths.linux.linkinfo import Link, read_link
+from datapaths.linux.linkinfo import Counters, Link, read_counters, read_link
 from datapaths.linux.marks import Mark
 from datapaths.linux.netns import entered, exists
 from datapaths.linux.rtnl import Rtnl
+from datapaths.linux.wire.links import dump_request, get_request
+from dualpath.netlink.message import DecodeError, Message
+from dualpath.netlink.socket import Requests, open_socket
 
 
 class LinkReader:
@@ -27,8 +31,11 @@ class LinkReader:
             raise Unavailable(f"no network namespace {netns}")
         self.netns = netns
         with entered(netns):
-            self.rtnl = Rtnl()
+            self._requests = Requests(open_socket())
+            self._namespace = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._rtnl: Rtnl | None = None
         self._links: dict[str, Link] = {}
+        self._names: dict[int, str] = {}  # by index; may be outdated
         self._complete = False  # whether `_links` has every device
 
     def __enter__(self) -> Self:
@@ -38,14 +45,32 @@ class LinkReader:
         self.close()
 
     def close(self) -> None:
-        self.rtnl.close()
+        self._requests.close()
+        os.close(self._namespace)
+        if self._rtnl:
+            self._rtnl.close()
+
+    @property
+    def rtnl(self) -> Rtnl:
+        """Return a handle for changes. It is opened when first used: most handles only read."""
+        if self._rtnl is None:
+            with entered(f"/proc/self/fd/{self._namespace}"):
+                self._rtnl = Rtnl()
+        return self._rtnl
 
     def all(self) -> Sequence[Link]:
         if not self._complete:
-            messages = self.rtnl.call("list devices", "link", "dump")
-            self._links = {link.name: link for link in map(read_link, messages)}
+            with called_for("list devices"):
+                links = [read_link(message) for message in self._requests.dump(dump_request())]
+            self._links = {link.name: link for link in links}
+            self._names = {link.index: link.name for link in links}
             self._complete = True
         return list(self._links.values())
+
+    def dump(self, doing: str, request: bytes) -> list[Message]:
+        """Return the reply to a dump request. Raises OSError, "cannot DOING: ..." as text."""
+        with called_for(doing):
+            return self._requests.dump(request)
 
     def marked(self, purpose: str) -> Iterator[tuple[Link, Mark]]:
         """Yield the devices that Dualpath made for one purpose."""
@@ -54,7 +79,7 @@ class LinkReader:
                 yield link, mark
 
     def find(self, name: str) -> Link | None:
-        if name not in self._links and not self._complete:
+        if name and name not in self._links and not self._complete:
             with ignored(errno.ENODEV):
                 self.reload(name)
         return self._links.get(name)
@@ -65,35 +90,56 @@ class LinkReader:
             return link
         raise OSError(errno.ENODEV, f"no interface {name} in {called(self.netns)}")
 
+    def at(self, index: int) -> Link | None:
+        """Return a device by index, None when there is none."""
+        link = self._links.get(self._names.get(index, ""))
+        if link and link.index == index:
+            return link
+        if index and not self._complete:
+            with ignored(errno.ENODEV), called_for(f"read device {index}"):
+                return self._keep(self._requests.ask(get_request(index=index)))
+        return None
+
     def name_of(self, index: int) -> str:
         """Return the name of a device by index, "" when there is none."""
-        for link in self._links.values():
-            if link.index == index:
-                return link.name
-        if index and not self._complete:
-            with ignored(errno.ENODEV):
-                [message] = self.rtnl.call(f"read device {index}", "link", "get", index=index)
-                return self._keep(message).name
-        return ""
+        link = self.at(index)
+        return link.name if link else ""
 
     def reload(self, name: str) -> Link:
         """Read a device again, after it was created or changed."""
-        [message, *_] = self.rtnl.call(f"read {name}", "link", "get", ifname=name)
-        return self._keep(message)
+        with called_for(f"read {name}"):
+            return self._keep(self._requests.ask(get_request(name)))
+
+    def counters(self, name: str) -> Counters:
+        """Read the counters of a device."""
+        with called_for(f"read {name}"):
+            return read_counters(self._requests.ask(get_request(name, counters=True)))
 
     def forget(self, name: str) -> None:
         """Drop a device from the cache: it was deleted together with another one."""
         self._links.pop(name, None)
 
-    def _keep(self, message: Any) -> Link:  # noqa: ANN401  pyroute2 is not typed
+    def _keep(self, message: Message) -> Link:
         link = read_link(message)
         self._links[link.name] = link
+        self._names[link.index] = link.name
         return link
 
 
 def called(netns: str) -> str:
     """Return how a message names a namespace."""
     return f"namespace {netns}" if netns else "the controller's namespace"
+
+
+@contextmanager
+def called_for(doing: str) -> Iterator[None]:
+    """Say in an error what was being done. Raises OSError, "cannot DOING: ..." as text."""
+    try:
+        yield
+    except DecodeError as error:
+        raise OSError(errno.EBADMSG, f"cannot {doing}: {error}") from error
+    except OSError as error:
+        raise OSError(error.errno, f"cannot {doing}: {error.strerror}") from error
 
 
 @contextmanager

@@ -58,7 +58,7 @@ class Links(LinkReader):
         super().__init__(netns)
         self.dry = dry
         self.changes = Changes(dry=dry)
-        self.rules = Rules(self.rtnl, self.changes.allow)
+        self.rules = Rules(self, self.changes.allow)
         self.addresses = LinkAddresses(self, self.changes)
 
     def load(self) -> None:
@@ -82,9 +82,9 @@ class Links(LinkReader):
         """Delete a device, and with a veth its other end. Do nothing if it does not exist."""
         if (link := self.find(name)) and self.changes.allow(f"{name}: {DELETED}"):
             self.forget(name)
-            for other in list(self._links.values()):
-                if is_pair(link, other):
-                    self.forget(other.name)
+            other = self.at(link.peer) if link.kind == "veth" else None
+            if other and is_pair(link, other):
+                self.forget(other.name)
             with ignored(errno.ENODEV):
                 self.rtnl.call(f"delete {name}", "link", "del", index=link.index)
 
@@ -141,7 +141,7 @@ class Links(LinkReader):
         """
         link = self.get(name)
         _check_names(wanted, Info)
-        have = {key: link.info.get(f"IFLA_{key.upper()}") for key in wanted}
+        have = {key: link.info.get(key) for key in wanted}
         differing = {k: v for k, v in wanted.items() if have[k] not in (None, v)}
         if differing and self.changes.allow(f"{name}: {', '.join(differing)}"):
             text = f"change {name} ({', '.join(differing)})"
@@ -153,7 +153,7 @@ class Links(LinkReader):
         """Set attributes of a bridge's port."""
         link = self.get(name)
         wanted = {"learning": learning, "neigh_suppress": neigh_suppress}
-        have = {key: link.port.get(f"IFLA_BRPORT_{key.upper()}") for key in wanted}
+        have = {key: link.port.get(key) for key in wanted}
         differing = {key: value for key, value in wanted.items() if have[key] != value}
         if differing and self.changes.allow(f"{name}: {', '.join(differing)}"):
             text = f"change bridge port {name} ({', '.join(differing)})"

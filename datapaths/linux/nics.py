@@ -34,6 +34,7 @@ from datapaths.linux.marks import Mark
 from datapaths.linux.namespaces import Namespaces
 from datapaths.linux.nicrecords import NicRecord
 from datapaths.linux.wire import nicstate
+from datapaths.linux.wire.links import addresses_request
 from datapaths.linux.wire.nicstate import NicAddress, NicRoute
 from dualpath.model.links import Address
 from dualpath.netlink import numbers as n
@@ -348,7 +349,7 @@ class _NicState:
         return refused
 
     def all_addresses(self) -> list[NicAddress]:
-        dumped = self._dump(nicstate.dump_addresses(self._link.index))
+        dumped = self._dump(addresses_request(index=self._link.index))
         decoded = (nicstate.decode_address(m, self._link.index, self._now) for m in dumped)
         return [entry for entry in decoded if entry]
 

@@ -41,7 +41,7 @@ def ensure_vrf(links: Links, vrf: Vrf, *, forwards: bool) -> None:
         raise OSError(errno.EINVAL, f"VRF {vrf.name} has no table")
     link = own_device(links, vrf.name, "vrf", "vrf")
     members: dict[str, bool] = {}
-    if link and link.info.get("IFLA_VRF_TABLE") != vrf.table:
+    if link and link.info.get("vrf_table") != vrf.table:
         inside = (other.name for other in links.all() if other.master == link.index)
         members = {name: any(map(is_link_local, links.addresses.of(name))) for name in inside}
         links.delete(vrf.name)
@@ -65,7 +65,7 @@ def _evict(links: Links, vrf: Vrf) -> None:
     Delete it before the new one exists: the deletion also removes the table's unreachable route.
     """
     for other, _ in list(links.marked("vrf")):
-        if other.info.get("IFLA_VRF_TABLE") == vrf.table and other.name != vrf.name:
+        if other.info.get("vrf_table") == vrf.table and other.name != vrf.name:
             links.delete(other.name)
 
 
@@ -103,7 +103,7 @@ def remove_vrf(links: Links, vrf: Vrf) -> None:
     link = links.find(vrf.name)
     if link and _delete(links, vrf.name, "vrf"):
         # The record of a VRF that is down has no table (`dump_vrfs`).
-        there = replace(vrf, table=link.info.get("IFLA_VRF_TABLE", vrf.table))
+        there = replace(vrf, table=link.info.get("vrf_table") or vrf.table)
         _unreachable(links, "del", there, errno.ESRCH)
 
 
@@ -128,7 +128,7 @@ def _unreachable(links: Links, command: str, vrf: Vrf, fine: int) -> None:
 
 def dump_vrfs(links: Links) -> Iterator[Vrf]:
     for link, _ in links.marked("vrf"):
-        yield Vrf(link.name, link.info.get("IFLA_VRF_TABLE", 0) if link.up else 0)
+        yield Vrf(link.name, link.info.get("vrf_table") or 0 if link.up else 0)
 
 
 def ensure_vni(links: Links, vni: Vni, *, link_local: bool) -> None:
@@ -156,7 +156,7 @@ def _remove_renamed(links: Links, vni: Vni) -> None:
     could belong to any VNI.
     """
     for link in links.all():
-        number, other = link.info.get("IFLA_VXLAN_ID"), link.name != vni.device
+        number, other = link.info.get("vxlan_id"), link.name != vni.device
         if (number == vni.vni and other and _marked(link, "vxlan")) or (
             link.kind == "bridge" and not BRIDGE.fullmatch(link.name) and _marked(link, "vni")
         ):
@@ -232,21 +232,17 @@ def _remove_dropping(links: Links, port: int) -> None:
     with the option cannot come up beside one without it.
     """
     for link, _ in list(links.marked("vxlan")):
-        if link.info.get("IFLA_VXLAN_PORT") == port and _drops_zero(link):
+        if link.info.get("vxlan_port") == port and _drops_zero(link):
             links.delete(link.name)
 
 
 def _drops_zero(link: Link) -> bool:
     """Return whether a device uses IPv6 and drops frames without a UDP checksum."""
-    over_ipv6 = "IFLA_VXLAN_LOCAL6" in link.info
-    return over_ipv6 and not link.info.get("IFLA_VXLAN_UDP_ZERO_CSUM6_RX")
+    return len(link.vtep) == 16 and not link.info.get("vxlan_udp_zero_csum6_rx")
 
 
 def _vxlan_identity(link: Link) -> tuple[int, int, bytes]:
-    info = link.info
-    local = info.get("IFLA_VXLAN_LOCAL") or info.get("IFLA_VXLAN_LOCAL6")
-    packed = ipaddress.ip_address(local).packed if local else b""
-    return info.get("IFLA_VXLAN_ID", 0), info.get("IFLA_VXLAN_PORT", 0), packed
+    return link.info.get("vxlan_id") or 0, link.info.get("vxlan_port") or 0, link.vtep
 
 
 def dump_vnis(links: Links) -> Iterator[Vni]:

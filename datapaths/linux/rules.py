@@ -11,10 +11,13 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from datapaths.linux.rtnl import Rtnl
+from datapaths.linux.linkreader import LinkReader, called_for
+from datapaths.linux.wire.links import FIB_RULE_HDR, rules_request
 from dualpath.model.routes import RTPROT_DUALPATH
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import Message
 
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 RTPROT_KERNEL = 2  # linux/rtnetlink.h
@@ -27,8 +30,8 @@ LOCAL_PRIORITY = 32765  # right before the table `main`
 
 
 _SELECTORS = (
-    *("FRA_FWMARK", "FRA_OIFNAME", "FRA_TUN_ID", "FRA_UID_RANGE"),
-    *("FRA_IP_PROTO", "FRA_SPORT_RANGE", "FRA_DPORT_RANGE"),
+    *(n.FRA_FWMARK, n.FRA_OIFNAME, n.FRA_TUN_ID, n.FRA_UID_RANGE),
+    *(n.FRA_IP_PROTO, n.FRA_SPORT_RANGE, n.FRA_DPORT_RANGE),
 )
 
 
@@ -46,10 +49,12 @@ class Rule(NamedTuple):
 class Rules:
     """The rules of one namespace: read once, then updated by our own changes."""
 
-    def __init__(self, rtnl: Rtnl, writes: Callable[[str], bool]) -> None:
-        self._rtnl = rtnl
+    def __init__(self, links: LinkReader, writes: Callable[[str], bool]) -> None:
+        self._links = links
         self._writes = writes  # lists a change, and returns whether to carry it out
         self._rules: set[Rule] | None = None
+        self._for_local: set[Rule] = set()  # of `_rules`, those that look up the table `local`
+        self._routed: set[int] = set()  # the families of `_rules`
 
     def ensure_vrfs_first(self) -> None:
         """Put the rule of VRFs before that of the table `local`, without a moment of neither."""
@@ -74,33 +79,27 @@ class Rules:
 
     def _early(self, family: int) -> Iterator[Rule]:
         """Yield rules for the table `local` that come before the rule of VRFs."""
-        for rule in self._all():
+        for rule in list(self._for_local):
             if rule.priority < L3MDEV_PRIORITY and rule == _local(family, rule.priority):
                 yield rule
 
     def _families(self) -> list[int]:
         """Return the families that this kernel routes: those that have a rule."""
-        there = {rule.family for rule in self._all()}
-        return [family for family in FAMILIES if family in there]
+        self._all()
+        return [family for family in FAMILIES if family in self._routed]
 
     def _all(self) -> set[Rule]:
         if self._rules is None:
             self._rules = {rule for family in FAMILIES for rule in self._dump(family)}
-        return set(self._rules)
+            self._for_local = {rule for rule in self._rules if rule.table == RT_TABLE_LOCAL}
+            self._routed = {rule.family for rule in self._rules}
+        return self._rules
 
     def _dump(self, family: int) -> Iterator[Rule]:
         try:
-            for message in self._rtnl.call("list routing rules", "rule", "dump", family=family):
-                if _selects(message):
-                    continue
-                yield Rule(
-                    message["family"],
-                    message.get_attr("FRA_PRIORITY") or 0,
-                    message["action"],
-                    message.get_attr("FRA_TABLE") or 0,
-                    message.get_attr("FRA_L3MDEV") or 0,
-                    message.get_attr("FRA_IIFNAME") or "",
-                )
+            for message in self._links.dump("list routing rules", rules_request(family)):
+                if rule := _read(message):
+                    yield rule
         except OSError as error:
             if error.errno not in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP):
                 raise
@@ -122,7 +121,7 @@ class Rules:
         if rule.iif:
             attributes["iifname"] = rule.iif
         try:
-            self._rtnl.call(
+            self._links.rtnl.call(
                 f"{command} routing rule {rule.priority}",
                 "rule",
                 command,
@@ -134,15 +133,25 @@ class Rules:
         except OSError as error:
             if error.errno != fine:
                 raise
-        known = self._all()
-        self._rules = known | {rule} if command == "add" else known - {rule}
+        for known in (self._all(), *([self._for_local] if rule.table == RT_TABLE_LOCAL else [])):
+            (known.add if command == "add" else known.discard)(rule)
 
 
-def _selects(message: Any) -> bool:  # noqa: ANN401  pyroute2 is not typed
-    """Return whether a rule has selectors that our rules never have."""
-    inverted = message["flags"] & FIB_RULE_INVERT
-    lengths = message["src_len"] or message["dst_len"] or message["tos"]
-    return bool(inverted or lengths or any(message.get_attr(name) for name in _SELECTORS))
+def _read(message: Message) -> Rule | None:
+    """Decode RTM_NEWRULE; None for a rule with selectors that our rules never have."""
+    with called_for("read a routing rule"):
+        family, *lengths, table, _, _, action, flags = message.fixed(FIB_RULE_HDR)
+        got = message.attributes(FIB_RULE_HDR)
+        if any(lengths) or flags & FIB_RULE_INVERT or any(kind in got for kind in _SELECTORS):
+            return None
+        return Rule(
+            family,
+            got.u32(n.FRA_PRIORITY),
+            action,
+            got.u32(n.FRA_TABLE, table),
+            got.u8(n.FRA_L3MDEV),
+            got.text(n.FRA_IIFNAME),
+        )
 
 
 def _l3mdev(family: int) -> Rule:

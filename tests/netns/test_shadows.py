@@ -78,7 +78,7 @@ def test_only_an_l2vni_has_an_access_port_and_it_cannot_send(control: str) -> No
         assert link(control, name)["inet6_addr_gen_mode"] == "none"
     assert link(control, "ac110")["operstate"] == "UP"
     with Links(control) as links:
-        assert links.get("ac110").counters["rx_packets"] == 0
+        assert links.counters("ac110").rx_packets == 0
 
 
 def test_mirrored_mac_is_accepted_and_kept(control: str) -> None:

@@ -6,23 +6,16 @@
 from __future__ import annotations
 
 import socket
-import struct
 from dataclasses import dataclass
-from typing import Final
 
+from datapaths.linux.wire.links import FIB_RULE_HDR, IFADDRMSG, IFINFOMSG
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import (
     DecodeError,
     Message,
     attribute,
     request,
-    u32,
 )
-
-IFINFOMSG: Final = struct.Struct("=BBHiII")  # linux/rtnetlink.h: family, -, type, index, flags, -
-IFADDRMSG: Final = struct.Struct("=BBBBI")  # linux/if_addr.h: family, len, flags, scope, index
-
-FIB_RULE_HDR: Final = struct.Struct("=BBBBBBBBI")  # linux/fib_rules.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +79,11 @@ def decode_address(message: Message) -> tuple[int, bytes, int]:
     return index, address, length
 
 
-def addresses_request() -> bytes:
-    """Return the dump request for the addresses of all links."""
-    return request(n.RTM_GETADDR, n.NLM_F_DUMP, IFADDRMSG.pack(0, 0, 0, 0, 0))
-
-
 def decode_rule(message: Message) -> tuple[str, int]:
     """Return a routing rule's input device ("" for none) and priority. Raises DecodeError."""
     message.fixed(FIB_RULE_HDR)
     got = message.attributes(FIB_RULE_HDR)
     return got.text(n.FRA_IIFNAME), got.u32(n.FRA_PRIORITY)
-
-
-def dump_request() -> bytes:
-    body = IFINFOMSG.pack(0, 0, 0, 0, 0, 0) + u32(n.IFLA_EXT_MASK, n.RTEXT_FILTER_SKIP_STATS)
-    return request(n.RTM_GETLINK, n.NLM_F_DUMP, body)
 
 
 def probe_request(kind: str) -> bytes:

@@ -11,11 +11,10 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
+from datapaths.linux.wire.links import IFADDRMSG, IFINFOMSG
 from dualpath.netlink import numbers as n
-from dualpath.netlink.message import Attributes, Message, request, u32
+from dualpath.netlink.message import Attributes, Message
 
-IFINFOMSG: Final = struct.Struct("=BBHiII")  # linux/rtnetlink.h: family, -, type, index, flags, -
-IFADDRMSG: Final = struct.Struct("=BBBBI")  # linux/if_addr.h: family, len, flags, scope, index
 NETCONFMSG: Final = struct.Struct("=Bxxx")  # linux/netconf.h: family
 TCMSG: Final = struct.Struct("=BxxxiIII")  # linux/rtnetlink.h
 
@@ -26,10 +25,9 @@ IFF_UP, IFF_NOARP, IFF_PROMISC = 0x1, 0x80, 0x100  # linux/if.h
 FLAGS = IFF_UP | IFF_NOARP | IFF_PROMISC
 
 # linux/if_link.h
-IFLA_LINK, IFLA_PROTINFO, IFLA_AF_SPEC, IFLA_GROUP = 5, 12, 26, 27
-IFLA_INFO_SLAVE_DATA = 5
+IFLA_PROTINFO, IFLA_AF_SPEC = 12, 26
 IFLA_INET_CONF, IFLA_INET6_CONF = 1, 2  # all settings below net/ipv[46]/conf/NAME
-PLAIN = (n.IFLA_ADDRESS, n.IFLA_MTU, n.IFLA_MASTER, IFLA_LINK, IFLA_GROUP)
+PLAIN = (n.IFLA_ADDRESS, n.IFLA_MTU, n.IFLA_MASTER, n.IFLA_LINK, n.IFLA_GROUP)
 BRIDGE_DATA = (4, 5, 7, 23, 39)  # IFLA_BR_: ageing, STP, VLAN filtering, snooping, default PVID
 PORT_DATA = (8, 32)  # IFLA_BRPORT_LEARNING, IFLA_BRPORT_NEIGH_SUPPRESS
 
@@ -64,7 +62,7 @@ def decode(message: Message) -> tuple[int, Device]:
     return index, Device(
         got.text(n.IFLA_IFNAME),
         got.text(n.IFLA_IFALIAS),
-        _pick(info.nested(IFLA_INFO_SLAVE_DATA), PORT_DATA),
+        _pick(info.nested(n.IFLA_INFO_SLAVE_DATA), PORT_DATA),
         (flags & FLAGS, _pick(got, PLAIN), kind, of_kind, settings),
     )
 
@@ -90,11 +88,6 @@ def decode_setting(message: Message) -> int:
     """Return the index of the device in RTM_NEWNETCONF; negative for all devices."""
     value = message.attributes(NETCONFMSG).raw(NETCONFA_IFINDEX)
     return int.from_bytes(value, sys.byteorder, signed=True)
-
-
-def dump_request() -> bytes:
-    body = IFINFOMSG.pack(0, 0, 0, 0, 0, 0) + u32(n.IFLA_EXT_MASK, n.RTEXT_FILTER_SKIP_STATS)
-    return request(n.RTM_GETLINK, n.NLM_F_DUMP, body)
 
 
 def _pick(got: Attributes, types: tuple[int, ...]) -> Picked:

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Final
 
+from datapaths.linux.wire.links import IFADDRMSG
 from dualpath.model.links import Address
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import (
@@ -22,7 +23,6 @@ from dualpath.netlink.message import (
     request,
 )
 
-IFADDRMSG: Final = struct.Struct("=BBBBI")  # linux/if_addr.h: family, length, flags, scope, index
 RTMSG: Final = struct.Struct("=BBBBBBBBI")  # linux/rtnetlink.h struct rtmsg
 IFA_CACHEINFO: Final = struct.Struct("=IIII")  # preferred, valid, created, updated
 RTA_CACHEINFO: Final = struct.Struct("=IIiIIIII")  # the third is the expiry, in 1/100 s
@@ -131,10 +131,6 @@ class NicRoute:
         wanted = (found.get(t, b"") for t in (n.RTA_DST, n.RTA_GATEWAY))
         metric = U32.pack(self.metric + extra_metric)
         return bytes(self.fixed[:2]), U32.pack(self.table), metric, *wanted
-
-
-def dump_addresses(index: int) -> bytes:
-    return request(n.RTM_GETADDR, n.NLM_F_DUMP, IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, index))
 
 
 def decode_address(message: Message, index: int, now: float) -> NicAddress | None:

@@ -9,8 +9,9 @@ import pytest
 
 from datapaths.base import LearnedMac, LearnedNeighbor, Lost
 from datapaths.kernel.segmenttable import FIRST_VTEP, group_of
-from datapaths.kernel.wire import links, nexthops
+from datapaths.kernel.wire import nexthops
 from datapaths.kernel.wire.routes import encode_route
+from datapaths.linux.wire.links import IFINFOMSG
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Mac
 from dualpath.model.nexthops import Nexthop, NexthopType
@@ -53,7 +54,7 @@ def in_group(vxlan: int, mac: bytes, segment: int) -> bytes:
 def vrf(index: int, table: int) -> bytes:
     info = attribute(n.IFLA_INFO_KIND, b"vrf")
     info += attribute(n.IFLA_INFO_DATA, u32(n.IFLA_VRF_TABLE, table))
-    body = links.IFINFOMSG.pack(0, 0, 1, index, n.IFF_UP, 0)
+    body = IFINFOMSG.pack(0, 0, 1, index, n.IFF_UP, 0)
     body += attribute(n.IFLA_IFNAME, b"vrf%d\0" % table) + attribute(n.IFLA_LINKINFO, info)
     return request(n.RTM_NEWLINK, 0, body)
 

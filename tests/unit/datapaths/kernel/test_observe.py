@@ -10,8 +10,9 @@ import pytest
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Plan, Planner
-from datapaths.kernel.wire import links, nexthops
+from datapaths.kernel.wire import nexthops
 from datapaths.kernel.wire.routes import encode_route
+from datapaths.linux.wire.links import FIB_RULE_HDR, IFINFOMSG
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
 from dualpath.model.nexthops import Member, Nexthop, NexthopType
@@ -32,7 +33,7 @@ def link(index: int, name: str, kind: str, master: int = 0, vni: int = 0, up: bo
     info = attribute(n.IFLA_INFO_KIND, kind.encode())
     info += attribute(n.IFLA_INFO_DATA, u32(n.IFLA_VXLAN_ID, vni) if vni else b"")
     flags = n.IFF_UP | (n.IFF_LOWER_UP if up else 0)
-    body = links.IFINFOMSG.pack(0, 0, 1, index, flags, 0)
+    body = IFINFOMSG.pack(0, 0, 1, index, flags, 0)
     body += attribute(n.IFLA_IFNAME, name.encode() + b"\0") + attribute(n.IFLA_LINKINFO, info)
     body += attribute(n.IFLA_IFALIAS, b'dualpath:{"what":"vni"}') if vni else b""
     return request(n.RTM_NEWLINK, 0, body + (u32(n.IFLA_MASTER, master) if master else b""))
@@ -266,7 +267,7 @@ def test_changed_routing_rule_is_reported(
 ) -> None:
     kernel = Kernel()
     name = attribute(n.FRA_IIFNAME, device.encode() + b"\0") if device else b""
-    body = links.FIB_RULE_HDR.pack(*[0] * 9) + name + u32(n.FRA_PRIORITY, priority)
+    body = FIB_RULE_HDR.pack(*[0] * 9) + name + u32(n.FRA_PRIORITY, priority)
     rule = request(type_, 0, body)
     kernel.observer.feed(rule, built=built)
     assert kernel.events == ([Lost(Kind.VRF), Lost(Kind.VNI)] if reported else [])

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from datapaths.kernel.wire import links, neighbors, nexthops
+from datapaths.linux.wire.links import IFINFOMSG
 from dualpath.model.nexthops import BLACKHOLE, V4_MAPPED, Member, Nexthop, NexthopType
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import (
@@ -122,7 +123,7 @@ def test_neighbor_carries_protocol_68(address: bytes) -> None:
 def link(kind: str, info: bytes, family: int = 0) -> bytes:
     """Return an RTM_NEWLINK as the kernel sends it."""
     nested = attribute(n.IFLA_INFO_KIND, kind.encode() + b"\0") + attribute(n.IFLA_INFO_DATA, info)
-    body = links.IFINFOMSG.pack(family, 0, 1, 7, n.IFF_UP | n.IFF_LOWER_UP, 0)
+    body = IFINFOMSG.pack(family, 0, 1, 7, n.IFF_UP | n.IFF_LOWER_UP, 0)
     body += attribute(n.IFLA_IFNAME, b"dev7\0") + u32(n.IFLA_MTU, 1450) + u32(n.IFLA_MASTER, 6)
     body += attribute(n.IFLA_ADDRESS, MAC) + attribute(n.IFLA_LINKINFO | 0x8000, nested)
     return request(n.RTM_NEWLINK, 0, body)

@@ -9,6 +9,7 @@ import pytest
 
 from datapaths.linux.picture import ADDED, SETTINGS, TC, Picture
 from datapaths.linux.wire import devices as wire
+from datapaths.linux.wire.links import IFADDRMSG, IFINFOMSG
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import Message, attribute, messages, request, u32
 
@@ -29,9 +30,9 @@ def device(
     type_: int = n.RTM_NEWLINK,
 ) -> Message:
     info = attribute(n.IFLA_INFO_KIND, kind.encode()) + attribute(n.IFLA_INFO_DATA, data)
-    info += attribute(wire.IFLA_INFO_SLAVE_DATA, port)
+    info += attribute(n.IFLA_INFO_SLAVE_DATA, port)
     spec = attribute(socket.AF_INET6, attribute(wire.IFLA_INET6_CONF, settings))
-    body = wire.IFINFOMSG.pack(0, 0, 1, INDEX, flags, 0)
+    body = IFINFOMSG.pack(0, 0, 1, INDEX, flags, 0)
     body += attribute(n.IFLA_IFNAME, name.encode() + b"\0") + u32(n.IFLA_MTU, mtu)
     body += attribute(n.IFLA_IFALIAS, alias.encode()) + attribute(n.IFLA_LINKINFO, info)
     return message(type_, body + attribute(wire.IFLA_AF_SPEC, spec))
@@ -95,7 +96,7 @@ def test_own_changes_are_recognized_by_device() -> None:
 @pytest.mark.parametrize(("value", "reported"), [(b"\0", set()), (b"\1", {"vni"})])
 def test_change_of_a_bridge_ports_settings_is_reported(value: bytes, reported: set[str]) -> None:
     picture = holding(device(kind="vxlan", port=attribute(8, b"\0")))
-    body = wire.IFINFOMSG.pack(socket.AF_BRIDGE, 0, 1, INDEX, 1, 0)
+    body = IFINFOMSG.pack(socket.AF_BRIDGE, 0, 1, INDEX, 1, 0)
     body += attribute(wire.IFLA_PROTINFO, attribute(8, value))
     assert picture.update(message(n.RTM_NEWLINK, body)) == reported
 
@@ -106,7 +107,7 @@ def test_change_of_a_bridge_ports_settings_is_reported(value: bytes, reported: s
 def test_removed_address_is_reported_as_a_change_of_its_device(
     type_: int, reported: set[str]
 ) -> None:
-    body = wire.IFADDRMSG.pack(socket.AF_INET, 24, 0, 0, INDEX)
+    body = IFADDRMSG.pack(socket.AF_INET, 24, 0, 0, INDEX)
     assert holding(device()).update(message(type_, body)) == reported
     assert holding(device(alias="mine")).update(message(type_, body)) == set()
 
