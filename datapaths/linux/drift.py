@@ -12,11 +12,13 @@ sends no events.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from datapaths.linux import sysctls
 from datapaths.linux.netns import entered, path_of
@@ -29,7 +31,8 @@ from dualpath.netlink.socket import Notifications, Overrun, Requests, open_socke
 log = logging.getLogger(__name__)
 
 POLL_S = 0.4
-SHARE = 8  # after a poll, sleep this many times the CPU time that it took
+SHARE = 100  # after a poll, sleep this many times the CPU time that it took
+FEW = 8  # read so many devices one by one, and more in one dump
 GROUPS = (
     n.RTNLGRP_LINK,
     n.RTNLGRP_TC,
@@ -87,9 +90,9 @@ class Drift:
                 self._listen(watched)
 
     async def look(self, own: Collection[str] = (), *, polling: bool = False) -> None:
-        """Read all notifications and dump all devices; report changes, except of devices in `own`.
+        """Read all notifications and all devices; report changes, except of devices in `own`.
 
-        With `polling`, stop when a pause begins: the dump may show our own change half done. Stop
+        If `own` names a few devices, read these alone. With `polling`, stop when a pause begins: the dump may show our own change half done. Stop
         watching a deleted namespace: our sockets would keep it alive, with its devices.
         """
         pauses = self._pauses
@@ -103,12 +106,15 @@ class Drift:
                 continue
             self._read(watched, own)
             try:
-                dumped, cpu_s = await asyncio.to_thread(watched.dump)
+                few = 0 < len(own) <= FEW
+                read = partial(watched.read, own) if few else watched.dump
+                dumped, cpu_s = await asyncio.to_thread(read)
                 self._cpu_s += cpu_s
                 if polling and self._pauses != pauses:
                     return
                 began_s = time.thread_time()
-                changed = watched.picture.load(dumped, own)
+                picture = watched.picture
+                changed = (picture.load_some if few else picture.load)(dumped, own)
                 self._cpu_s += time.thread_time() - began_s
             except (OSError, DecodeError) as error:
                 log.debug("cannot dump the devices of namespace %s: %s", watched.name, error)
@@ -190,6 +196,17 @@ class _Watched:
         """Return a dump of all devices, and the CPU time that it took, in seconds. Blocks."""
         began_s = time.thread_time()
         found = self._asking.dump(wire.dump_request())
+        return found, time.thread_time() - began_s
+
+    def read(self, names: Collection[str]) -> tuple[list[Message], float]:
+        """Return these devices, and the CPU time that it took. Skip those that are gone. Blocks."""
+        began_s, found = time.thread_time(), list[Message]()
+        for name in names:
+            try:
+                found.append(self._asking.ask(wire.get_request(name)))
+            except OSError as error:
+                if error.errno != errno.ENODEV:
+                    raise
         return found, time.thread_time() - began_s
 
 

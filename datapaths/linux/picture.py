@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from datapaths.linux import marks
 from datapaths.linux.wire import devices as wire
@@ -23,12 +24,30 @@ ADDED = "address"  # an address was added to any device of ours; another program
 FILTERS = (n.RTM_NEWTFILTER, n.RTM_DELTFILTER, n.RTM_NEWQDISC, n.RTM_DELQDISC)
 
 
+class _Body(NamedTuple):
+    """The body of a device's message. The timers of a bridge run, so each dump has other values."""
+
+    octets: bytes
+    timers: tuple[tuple[int, int], ...]  # where they begin and end
+
+    def equals(self, other: bytes) -> bool:
+        """Return whether another body is equal, except for the timers."""
+        if len(other) != len(self.octets):
+            return False
+        begin = 0
+        for start, end in self.timers:
+            if other[begin:start] != self.octets[begin:start]:
+                return False
+            begin = end
+        return other[begin:] == self.octets[begin:]
+
+
 class Picture:
     """The devices of one namespace, as the last message or dump showed them."""
 
     def __init__(self) -> None:
         self._devices: dict[int, Device] = {}
-        self._bodies: dict[int, bytes] = {}  # of the last dump; equal ones are skipped
+        self._bodies: dict[int, _Body] = {}  # of the last dump; equal ones are skipped
 
     def purposes(self) -> set[str]:
         """Return the purposes of all our devices."""
@@ -40,16 +59,18 @@ class Picture:
         Devices named in `own` do not count.
         """
         changed: set[str] = set()
-        bodies: dict[int, bytes] = {}
+        there: set[int] = set()
         for message in dumped:
-            _, index = wire.head_of(message)
-            bodies[index] = message.body
-            if self._bodies.get(index) != message.body:
-                changed |= self._put(message, own)
-        for index in self._devices.keys() - bodies.keys():
+            index, what = self._load(message, own)
+            there.add(index)
+            changed |= what
+        for index in self._devices.keys() - there:
             changed |= self._pop(index, own)
-        self._bodies = bodies
         return changed
+
+    def load_some(self, devices: Iterable[Message], own: Collection[str] = ()) -> set[str]:
+        """Load some devices, as `load` does all; nothing is known about the others."""
+        return {what for message in devices for what in self._load(message, own)[1]}
 
     def update(self, message: Message, own: Collection[str] = ()) -> set[str]:
         """Apply a notification; return the purposes of the devices that it changed."""
@@ -75,6 +96,15 @@ class Picture:
         if family != socket.AF_UNSPEC:
             return set()
         return self._pop(index, own) if message.type == n.RTM_DELLINK else self._put(message, own)
+
+    def _load(self, message: Message, own: Collection[str]) -> tuple[int, set[str]]:
+        """Load one device; return its index, and the purposes that changed."""
+        _, index = wire.head_of(message)
+        before = self._bodies.get(index)
+        if before and before.equals(message.body):
+            return index, set()
+        self._bodies[index] = _Body(message.body, tuple(wire.timers(message)))
+        return index, self._put(message, own)
 
     def _put(self, message: Message, own: Collection[str]) -> set[str]:
         index, new = wire.decode(message)

@@ -31,6 +31,9 @@ PLAIN = (n.IFLA_ADDRESS, n.IFLA_MTU, n.IFLA_MASTER, n.IFLA_LINK, n.IFLA_GROUP)
 BRIDGE_DATA = (4, 5, 7, 23, 39)  # IFLA_BR_: ageing, STP, VLAN filtering, snooping, default PVID
 PORT_DATA = (8, 32)  # IFLA_BRPORT_LEARNING, IFLA_BRPORT_NEIGH_SUPPRESS
 
+BRIDGE_TIMERS = (16, 17, 18, 19)  # IFLA_BR_: hello, TCN, topology change, garbage collection
+PORT_TIMERS = (21, 22, 23)  # IFLA_BRPORT_: message age, forward delay, hold
+
 Picked = tuple[bytes, ...]
 
 
@@ -65,6 +68,18 @@ def decode(message: Message) -> tuple[int, Device]:
         _pick(info.nested(n.IFLA_INFO_SLAVE_DATA), PORT_DATA),
         (flags & FLAGS, _pick(got, PLAIN), kind, of_kind, settings),
     )
+
+
+def timers(message: Message) -> list[tuple[int, int]]:
+    """Return where the values of running timers begin and end in the body. Raises DecodeError."""
+    info = message.attributes(IFINFOMSG).nested(n.IFLA_LINKINFO)
+    spans: list[tuple[int, int]] = []
+    if info.text(n.IFLA_INFO_KIND) == "bridge":
+        data = info.nested(n.IFLA_INFO_DATA)
+        spans += [data.span(kind) for kind in BRIDGE_TIMERS if kind in data]
+    port = info.nested(n.IFLA_INFO_SLAVE_DATA)
+    spans += [port.span(kind) for kind in PORT_TIMERS if kind in port]
+    return sorted((start - message.payload, end - message.payload) for start, end in spans)
 
 
 def decode_port(message: Message) -> Picked:
