@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 from controller.intent.layout import Intent
@@ -49,6 +50,25 @@ class PortTwins(Protocol):
         """Show FRR that a port gained or lost carrier. A port without a twin is ignored."""
 
 
+class _MakeShadows(Protocol):
+    """`Shadows.ensure_base` or `ensure_overlay`."""
+
+    def __call__(self, shadow: Shadow, known: Shadow | None) -> Sequence[ShadowFailure]: ...
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a round made, and nobody has changed since, as far as the watch shows.
+
+    A round looks only at what differs from it. A change by somebody replaces the whole object, so a
+    round that runs meanwhile cannot fill it again.
+    """
+
+    shadow: Shadow | None = None
+    failed: bool = False  # something in `ensure_base`
+    twins: tuple[tuple[Port, ...], tuple[int, ...]] | None = None  # and FRR's TCP ports
+
+
 class FrrDevices:
     """Makes and compares FRR's devices. Calls `on_drift` when another program changed one."""
 
@@ -57,21 +77,57 @@ class FrrDevices:
         self._twins = twins
         self._on_drift = on_drift
         self._shadows = Shadows(control)
+        self._known = _Known()
         self._drift = Drift(self._changed)
         # One thread, so that the last change of a port's carrier is the one that remains.
         self._carriers = ThreadPoolExecutor(1, "carriers")
 
+    def look_at_all(self) -> None:
+        """Look at all devices in the next round, and not only at those of changed records."""
+        self._known = _Known()
+
     async def ensure_base(self, intent: Intent) -> Sequence[ShadowFailure]:
         """Make the shadow devices that FRR needs before it is configured."""
-        return await asyncio.to_thread(self._shadows.ensure_base, _shadow(intent))
+        known, shadow = self._known, _shadow(intent)
+        failures = await self._make(self._shadows.ensure_base, shadow, known.shadow)
+        known.failed = bool(failures)
+        if known.shadow:
+            known.shadow = known.shadow.after_base(shadow)
+        return failures
 
     async def ensure_overlay(self, intent: Intent) -> Sequence[ShadowFailure]:
         """Make the shadow devices of VNIs, once FRR is configured."""
-        return await asyncio.to_thread(self._shadows.ensure_overlay, _shadow(intent))
+        known, shadow = self._known, _shadow(intent)
+        failures = await self._make(self._shadows.ensure_overlay, shadow, known.shadow)
+        known.shadow = None if failures or known.failed else shadow
+        return failures
+
+    async def _make(
+        self, make: _MakeShadows, shadow: Shadow, known: Shadow | None
+    ) -> Sequence[ShadowFailure]:
+        """Make what differs from `known`, and do not report that as drift; None: look at all."""
+        try:
+            if known is None:
+                return await asyncio.to_thread(make, shadow, None)
+            differing = [shadow.beyond(known), known.beyond(shadow)]
+            if not any(part.vrfs or part.vnis for part in differing):
+                return ()
+            with self._drift.paused():
+                failures = await asyncio.to_thread(make, shadow, known)
+                await self._drift.look({name for part in differing for name in part.devices()})
+            return failures
+        except BaseException:
+            self.look_at_all()
+            raise
 
     async def ensure_twins(self, ports: Sequence[Port], intent: Intent) -> Sequence[RowFailure]:
         """Make the twins of these ports. Failures are by index into `ports`."""
-        return await asyncio.to_thread(self._twins.ensure, ports, tcp_ports(intent.frr))
+        known, wanted = self._known, (tuple(ports), tuple(tcp_ports(intent.frr)))
+        if known.twins == wanted:
+            return ()
+        failures = await asyncio.to_thread(self._twins.ensure, *wanted)
+        known.twins = None if failures else wanted
+        return failures
 
     async def differing(self, intent: Intent) -> Sequence[Difference]:
         """Return how shadow devices and twins differ from the intent; change nothing."""
@@ -111,6 +167,7 @@ class FrrDevices:
             with suppress(OSError):  # the namespace is gone: a round reports that
                 sysctls.ensure(namespace, sysctls.CONTROL)
             return
+        self.look_at_all()
         self._on_drift()
 
 

@@ -1,7 +1,8 @@
 """Carries intent out, in order: devices, shadow devices, FRR's configuration, twins.
 
-Level-triggered: each round looks at everything and changes the differences. So one code path covers
-a replaced namespace, an FRR that started late, and a removed device.
+Level-triggered: a round looks at everything and changes the differences. So one code path covers a
+replaced namespace, an FRR that started late, and a removed device. Only a round that follows an
+edit looks at the changed records alone, as long as the watch shows that nobody changed a device.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from controller.core.planes import Planes
@@ -30,10 +30,10 @@ from dualpath.model.view import Audited, Difference, Problem, ResourceStatus
 
 log = logging.getLogger(__name__)
 
-_ROUND_S = 10.0  # the longest pause between two rounds, if a round takes little time
+_ROUND_S = 10.0  # after this, a round looks at all devices, if it takes little time
 _RETRY_S = 2.0
-_LONGEST_S = 60.0  # a round over many VNIs is long: pause in proportion, up to this
-_SHARE = 20
+_LONGEST_S = 300.0  # a round over many VNIs is long: pause in proportion, up to this
+_SHARE = 200
 _DRIFT_REST_S = 0.5  # the longest pause before a round that drift causes
 
 
@@ -133,17 +133,17 @@ class Provisioner:
         """Note that one of our namespaces was replaced: make everything in the new one."""
         if of_frr:
             self._frr.forget("FRR's namespace was replaced")
-        self._wake.set()
+        self._look_at_all()
 
     def look_again(self) -> None:
         """Start a round now: look at everything, and change the differences."""
         if self._made:
             self._made.look_again()
-        self._wake.set()
+        self._look_at_all()
 
     def ports_changed(self) -> None:
         """Note that a port was made or removed."""
-        self._wake.set()
+        self._look_at_all()
 
     async def audit(self) -> Audited:
         """Compare shadow devices and twins with the intent; change nothing."""
@@ -161,6 +161,10 @@ class Provisioner:
         if self._soon is None:
             rest_s = min(self._took_s, _DRIFT_REST_S)
             self._soon = asyncio.get_running_loop().call_later(rest_s, self._look_soon)
+
+    def _look_at_all(self) -> None:
+        self._devices.look_at_all()
+        self._wake.set()
 
     def _look_soon(self) -> None:
         self._soon = None
@@ -188,9 +192,11 @@ class Provisioner:
             self._took_s = asyncio.get_running_loop().time() - began
             rest_s = min(max(_ROUND_S, _SHARE * self._took_s), _LONGEST_S)
             await self._devices.watch_where_they_are()
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(_RETRY_S if outcome.failed else rest_s):
                     await self._wake.wait()
+            except TimeoutError:
+                self._devices.look_at_all()
 
     def _conclude(self, intent: Intent, before: Outcome, outcome: Outcome) -> None:
         self._outcome = outcome

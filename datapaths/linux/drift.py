@@ -92,8 +92,9 @@ class Drift:
     async def look(self, own: Collection[str] = (), *, polling: bool = False) -> None:
         """Read all notifications and all devices; report changes, except of devices in `own`.
 
-        If `own` names a few devices, read these alone. With `polling`, stop when a pause begins: the dump may show our own change half done. Stop
-        watching a deleted namespace: our sockets would keep it alive, with its devices.
+        If `own` names a few devices, read these alone. With `polling`, stop when a pause begins:
+        the dump may show our own change half done. Stop watching a deleted namespace: our sockets
+        would keep it alive, with its devices.
         """
         pauses = self._pauses
         for inode, watched in list(self._watched.items()):

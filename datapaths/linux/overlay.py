@@ -137,16 +137,22 @@ def ensure_vni(links: Links, vni: Vni, *, link_local: bool) -> None:
         raise OSError(errno.EINVAL, f"VNI {vni.vni} has no local VTEP address")
     if vni.vrf:
         links.get(vni.vrf)
-    if not (links.find(vni.bridge) and links.find(vni.device)):
+    if bool(links.find(vni.bridge)) != bool(links.find(vni.device)):
         _remove_renamed(links, vni)
     _ensure_bridge(links, vni, link_local=link_local)
-    _ensure_vxlan(links, vni)
+    try:
+        _ensure_vxlan(links, vni)
+    except OSError as error:
+        if error.errno != errno.EEXIST:  # the kernel has a device with that VNI already
+            raise
+        _remove_renamed(links, vni)
+        _ensure_vxlan(links, vni)
 
 
 def remove_vni(links: Links, vni: Vni) -> None:
-    _delete(links, vni.device, "vxlan")
-    _delete(links, vni.bridge, "vni")
-    _remove_renamed(links, vni)
+    whole = _delete(links, vni.device, "vxlan") & _delete(links, vni.bridge, "vni")
+    if not whole:
+        _remove_renamed(links, vni)
 
 
 def _remove_renamed(links: Links, vni: Vni) -> None:

@@ -28,6 +28,29 @@ class Shadow:
     vnis: tuple[Vni, ...] = ()
     loopback: tuple[Address, ...] = ()  # addresses of `lo`: the local VTEPs
 
+    def beyond(self, known: Shadow) -> Shadow:
+        """Return the part of this that is not in `known`."""
+        vrfs, vnis = set(known.vrfs), set(known.vnis)
+        return Shadow(
+            tuple(vrf for vrf in self.vrfs if vrf not in vrfs),
+            tuple(vni for vni in self.vnis if vni not in vnis),
+            self.loopback,
+        )
+
+    def after_base(self, wanted: Shadow) -> Shadow:
+        """Return what is there once `ensure_base` has made `wanted` out of this."""
+        vnis = {vni.vni: vni for vni in wanted.vnis}
+        stay = (v for v in self.vnis if v.vni in vnis and not _changes_tenant(v, vnis[v.vni]))
+        return Shadow(wanted.vrfs, tuple(stay), wanted.loopback)
+
+    def devices(self) -> set[str]:
+        """Return the names of the devices."""
+        names = {"lo", *(vrf.name for vrf in self.vrfs)}
+        for vni in self.vnis:
+            port = access_port(vni.vni)
+            names |= {vni.bridge, vni.device, *((port, f"{port}-x") if vni.layer == 2 else ())}
+        return names
+
 
 @dataclass(frozen=True, slots=True)
 class ShadowFailure:
@@ -64,23 +87,29 @@ class Shadows:
     def __init__(self, control_netns: str) -> None:
         self._netns = control_netns
 
-    def ensure_base(self, shadow: Shadow) -> list[ShadowFailure]:
+    def ensure_base(self, shadow: Shadow, known: Shadow | None = None) -> list[ShadowFailure]:
         """Set up sysctls, `lo` and VRFs; remove devices that are not in `shadow`.
 
-        Twins and frr.conf need these. Raises Unavailable if the control namespace does not exist;
-        so does `ensure_overlay`.
+        Twins and frr.conf need these. With `known`, assume that its devices exist, whole, and no
+        others: look only at what differs from it. Raises Unavailable if the control namespace does
+        not exist; so does `ensure_overlay`.
         """
         with Links(self._netns) as links:
-            links.load()
-            links.sysctl(sysctls.CONTROL)
-            _remove_others(links, shadow)
-            return list(_tried(_base_work(links, shadow)))
+            if known is None:
+                links.load()
+                links.sysctl(sysctls.CONTROL)
+                _remove_others(links, shadow)
+                return list(_tried(_base_work(links, shadow)))
+            _remove(links, known, shadow)
+            return list(_tried(_base_work(links, shadow.beyond(known))))
 
-    def ensure_overlay(self, shadow: Shadow) -> list[ShadowFailure]:
-        """Create or repair bridges, VXLAN devices and access ports."""
+    def ensure_overlay(self, shadow: Shadow, known: Shadow | None = None) -> list[ShadowFailure]:
+        """Create or repair bridges, VXLAN devices and access ports; `known` as in `ensure_base`."""
         with Links(self._netns) as links:
-            links.load()
-            return list(_tried(_overlay_work(links, shadow)))
+            if known is None:
+                links.load()
+                return list(_tried(_overlay_work(links, shadow)))
+            return list(_tried(_overlay_work(links, shadow.beyond(known))))
 
     def differing(self, shadow: Shadow) -> list[ShadowFailure]:
         """Return what `ensure_base` and `ensure_overlay` would change."""
@@ -112,12 +141,17 @@ class Shadows:
 
 def _remove_others(links: Links, shadow: Shadow) -> None:
     """Remove our devices that are not in `shadow`, and those that have to be created again."""
+    there = Shadow(tuple(overlay.dump_vrfs(links)), tuple(overlay.dump_vnis(links)))
+    _remove(links, there, shadow)
+
+
+def _remove(links: Links, there: Shadow, shadow: Shadow) -> None:
     wanted = {vni.vni: vni for vni in shadow.vnis}
-    for vni in list(overlay.dump_vnis(links)):
+    for vni in there.vnis:
         if vni.vni not in wanted or _changes_tenant(vni, wanted[vni.vni]):
             _remove_vni(links, vni)
     names = {vrf.name for vrf in shadow.vrfs}
-    for vrf in list(overlay.dump_vrfs(links)):
+    for vrf in there.vrfs:
         if vrf.name not in names:
             links.delete(vrf.name)
 

@@ -31,11 +31,11 @@ class LoggingShadows(Shadows):
         super().__init__("")
         self.log = log
 
-    def ensure_base(self, shadow: Shadow) -> list[ShadowFailure]:
+    def ensure_base(self, shadow: Shadow, known: Shadow | None = None) -> list[ShadowFailure]:
         self.log.append("VRFs and lo of FRR's namespace")
         return []
 
-    def ensure_overlay(self, shadow: Shadow) -> list[ShadowFailure]:
+    def ensure_overlay(self, shadow: Shadow, known: Shadow | None = None) -> list[ShadowFailure]:
         self.log.append("VXLAN devices of FRR's namespace")
         return []
 
