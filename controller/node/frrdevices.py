@@ -25,7 +25,8 @@ from dualpath.model.kinds import Kind
 from dualpath.model.links import Port
 from dualpath.model.view import Difference, Problem
 
-_OF_TWINS = frozenset({"port", "twin", marks.TAP, TC, ADDED})
+_OF_PORTS = frozenset({"port", "twin", marks.TAP, TC})
+_OF_TWINS = _OF_PORTS | {ADDED}
 
 
 class PortTwins(Protocol):
@@ -58,15 +59,21 @@ class _MakeShadows(Protocol):
 
 @dataclass(slots=True)
 class _Known:
-    """What a round made, and nobody has changed since, as far as the watch shows.
+    """The shadow devices that a round made, and nobody changed since, as far as the watch shows.
 
-    A round looks only at what differs from it. A change by somebody replaces the whole object, so a
+    A round looks only at what differs from them. A change by somebody replaces the object, so a
     round that runs meanwhile cannot fill it again.
     """
 
     shadow: Shadow | None = None
     failed: bool = False  # something in `ensure_base`
-    twins: tuple[tuple[Port, ...], tuple[int, ...]] | None = None  # and FRR's TCP ports
+
+
+@dataclass(slots=True)
+class _KnownTwins:
+    """The same for twins: the ports, and FRR's TCP ports."""
+
+    wanted: tuple[tuple[Port, ...], tuple[int, ...]] | None = None
 
 
 class FrrDevices:
@@ -78,6 +85,7 @@ class FrrDevices:
         self._on_drift = on_drift
         self._shadows = Shadows(control)
         self._known = _Known()
+        self._known_twins = _KnownTwins()
         self._drift = Drift(self._changed)
         # One thread, so that the last change of a port's carrier is the one that remains.
         self._carriers = ThreadPoolExecutor(1, "carriers")
@@ -85,6 +93,7 @@ class FrrDevices:
     def look_at_all(self) -> None:
         """Look at all devices in the next round, and not only at those of changed records."""
         self._known = _Known()
+        self._known_twins = _KnownTwins()
 
     async def ensure_base(self, intent: Intent) -> Sequence[ShadowFailure]:
         """Make the shadow devices that FRR needs before it is configured."""
@@ -122,11 +131,11 @@ class FrrDevices:
 
     async def ensure_twins(self, ports: Sequence[Port], intent: Intent) -> Sequence[RowFailure]:
         """Make the twins of these ports. Failures are by index into `ports`."""
-        known, wanted = self._known, (tuple(ports), tuple(tcp_ports(intent.frr)))
-        if known.twins == wanted:
+        known, wanted = self._known_twins, (tuple(ports), tuple(tcp_ports(intent.frr)))
+        if known.wanted == wanted:
             return ()
         failures = await asyncio.to_thread(self._twins.ensure, *wanted)
-        known.twins = None if failures else wanted
+        known.wanted = None if failures else wanted
         return failures
 
     async def differing(self, intent: Intent) -> Sequence[Difference]:
@@ -167,7 +176,9 @@ class FrrDevices:
             with suppress(OSError):  # the namespace is gone: a round reports that
                 sysctls.ensure(namespace, sysctls.CONTROL)
             return
-        self.look_at_all()
+        self._known_twins = _KnownTwins()
+        if namespace == self._control and what not in _OF_PORTS:
+            self._known = _Known()
         self._on_drift()
 
 

@@ -103,6 +103,8 @@ def _mtu(links: Links, link: Link, mark: Mark) -> int:
 
 def _place(links: Links, port: Port) -> None:
     """Put a port into its VRF or bridge. Add addresses afterwards: IPv6 ones would be lost."""
+    if port.mtu:  # before it joins a bridge, which would take the lowest MTU of its ports
+        links.change(port.name, mtu=port.mtu)
     if port.vni:
         links.sysctl(sysctls.no_ipv6(port.name))
         links.change(port.name, master=f"br{port.vni}")
@@ -111,8 +113,6 @@ def _place(links: Links, port: Port) -> None:
         links.sysctl(sysctls.no_addrgen(port.name))
         links.sysctl(sysctls.routing(port.name, forwards=True))
         links.change(port.name, master=port.vrf)
-    if port.mtu:
-        links.change(port.name, mtu=port.mtu)
 
 
 def notes(port: Port) -> dict[str, Value]:

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
+from datapaths.linux import marks
 from datapaths.linux.wire.links import IFADDRMSG, IFINFOMSG
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import Attributes, Message
@@ -58,15 +59,18 @@ def decode(message: Message) -> tuple[int, Device]:
         spec.nested(socket.AF_INET).raw(IFLA_INET_CONF),
         spec.nested(socket.AF_INET6).raw(IFLA_INET6_CONF),
     )
+    alias, plain = got.text(n.IFLA_IFALIAS), _pick(got, PLAIN)
+    if (mark := marks.decode(alias)) and mark.flag("anymac"):
+        plain = (b"", *plain[1:])  # the kernel takes it from a port
     if kind == "bridge":
         of_kind: Picked | bytes = _pick(info.nested(n.IFLA_INFO_DATA), BRIDGE_DATA)
     else:
         of_kind = info.raw(n.IFLA_INFO_DATA)
     return index, Device(
         got.text(n.IFLA_IFNAME),
-        got.text(n.IFLA_IFALIAS),
+        alias,
         _pick(info.nested(n.IFLA_INFO_SLAVE_DATA), PORT_DATA),
-        (flags & FLAGS, _pick(got, PLAIN), kind, of_kind, settings),
+        (flags & FLAGS, plain, kind, of_kind, settings),
     )
 
 
