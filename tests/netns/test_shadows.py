@@ -155,3 +155,38 @@ def test_failed_device_is_reported_and_stops_no_other(control: str) -> None:
 def test_missing_control_namespace_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="dp-dev-none"):
         Shadows("dp-dev-none").ensure_base(Shadow())
+
+
+def test_known_devices_are_not_looked_at(control: str) -> None:
+    """An edit removes and creates what differs from what is known, and reads nothing else."""
+    before = shadow_of((), (L2, replace(L2, vni=111)), (LOOPBACK,))
+    after = shadow_of((), (replace(L2, mtu=1400), replace(L2, vni=112)), (LOOPBACK,))
+    build(control, before)
+    run(f"ip -n {control} link set ac110 alias mine")  # nobody said so
+    shadows = Shadows(control)
+    assert shadows.ensure_base(after, before) == []
+    assert {"br110", "br111"} & names(control) == {"br110"}
+    assert shadows.ensure_overlay(after, before.after_base(after)) == []
+    assert shadows.dump() == after
+    assert link(control, "ac110")["mtu"] == 1400
+
+
+def test_known_device_that_is_gone_nevertheless_is_made(control: str) -> None:
+    before = shadow_of((), (L2,), (LOOPBACK,))
+    build(control, before)
+    run(f"ip -n {control} link del br110")
+    after = shadow_of((), (replace(L2, mtu=1400),), (LOOPBACK,))
+    assert not [*Shadows(control).ensure_base(after, before)]
+    assert not [*Shadows(control).ensure_overlay(after, before)]
+    assert Shadows(control).dump() == after
+
+
+def test_two_renamed_devices_of_a_vni_are_replaced(control: str) -> None:
+    shadow = shadow_of((), (L2,), (LOOPBACK,))
+    build(control, shadow)
+    for name in ("br110", "vx110"):
+        run(f"ip -n {control} link set {name} down")
+        run(f"ip -n {control} link set {name} name x{name}")
+    build(control, shadow)
+    assert Shadows(control).dump() == shadow
+    assert not {"xbr110", "xvx110"} & names(control)

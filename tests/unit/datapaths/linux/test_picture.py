@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from unittest.mock import Mock
 
 import pytest
 
@@ -78,6 +79,36 @@ def test_dump_reports_changes_without_a_notification(changed: Message) -> None:
 
 def test_bridge_timers_are_not_a_change() -> None:
     assert holding(device(data=u32(19, 1))).update(device(data=u32(19, 2))) == set()
+
+
+def timer(ticks: int, mtu: int = 1500) -> Message:
+    """Return a bridge with this IFLA_BR_GC_TIMER."""
+    return device(data=attribute(19, ticks.to_bytes(8, "little")), mtu=mtu)
+
+
+def test_bridge_is_not_decoded_again_because_a_timer_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, decode = holding(timer(1)), Mock(side_effect=wire.decode)
+    monkeypatch.setattr(wire, "decode", decode)
+    assert picture.load([timer(2)]) == set()
+    decode.assert_not_called()
+    assert picture.load([timer(3, mtu=1400)]) == {"vni"}
+    decode.assert_called_once()
+
+
+def test_devices_that_were_not_read_stay_as_they_were() -> None:
+    picture = holding(device())
+    assert picture.load_some([]) == set()
+    assert picture.load_some([device(mtu=1400)], own={"br110"}) == set()
+    assert picture.load_some([device(mtu=1300)]) == {"vni"}
+
+
+@pytest.mark.parametrize(("anymac", "reported"), [(1, set()), (0, {"vni"})])
+def test_mac_that_a_bridge_takes_from_a_port_is_no_change(anymac: int, reported: set[str]) -> None:
+    def bridge(mac: bytes) -> Message:
+        alias = f'dualpath:{{"what":"vni","anymac":{anymac}}}'
+        return message(n.RTM_NEWLINK, device(alias=alias).body + attribute(n.IFLA_ADDRESS, mac))
+
+    assert holding(bridge(bytes(6))).update(bridge(bytes(5) + b"\1")) == reported
 
 
 def test_foreign_device_is_not_reported() -> None:
