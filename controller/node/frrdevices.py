@@ -90,6 +90,11 @@ class FrrDevices:
         # One thread, so that the last change of a port's carrier is the one that remains.
         self._carriers = ThreadPoolExecutor(1, "carriers")
 
+    @property
+    def looks_at_all(self) -> bool:
+        """Whether the next round looks at all shadow devices."""
+        return self._known.shadow is None
+
     def look_at_all(self) -> None:
         """Look at all devices in the next round, and not only at those of changed records."""
         self._known = _Known()
