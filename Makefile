@@ -118,7 +118,12 @@ bench: ## measure speed: ratios of two variants, side by side on this machine (r
 	@.ci/setup
 	@for bench in tests/bench/[a-z]*.py; do \
 	    echo "== $$bench"; \
-	    module=$${bench%.py}; $(PYTHON) -m "$${module//\//.}" || exit 1; \
+	    module=$${bench%.py}; module=$${module//\//.}; \
+	    if grep -q '^    python -m tests.lab shell' "$$bench"; then \
+	        $(LAB) shell --mode straight -c "exec python -m $$module" || exit 1; \
+	    else \
+	        $(PYTHON) -m "$$module" || exit 1; \
+	    fi; \
 	done
 
 distclean: ## run clean, and remove the lab's root filesystems (root)
