@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from dualpath.model.links import Address
 
@@ -35,7 +37,7 @@ class Mark:
 
     what: str
     addresses: tuple[Address, ...] = ()
-    notes: dict[str, Value] = field(default_factory=dict)
+    notes: Mapping[str, Value] = field(default_factory=dict)  # not to be changed: marks are shared
 
     def text(self, key: str) -> str:
         return str(self.notes.get(key, ""))
@@ -66,6 +68,7 @@ def _too_long(was: int, excess: int) -> str:
     )
 
 
+@lru_cache(maxsize=1 << 14)  # each look at all devices decodes the same marks
 def decode(alias: str) -> Mark | None:
     """Decode a mark; None if the alias is not one that `encode` writes."""
     if not alias.startswith(PREFIX):

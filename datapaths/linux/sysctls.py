@@ -5,6 +5,7 @@ Keys are paths below /proc/sys, not dotted names: a device's name may contain do
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -73,10 +74,24 @@ def differing(netns: str, settings: Mapping[str, int]) -> list[str]:
 def _differing(settings: Mapping[str, int], missing: list[str]) -> Iterator[str]:
     for key, value in settings.items():
         try:
-            if (PROC_SYS / key).read_text().strip() != str(value):
+            if _read(key) != value:
                 yield key
         except FileNotFoundError:
             missing.append(key)
+
+
+def _read(key: str) -> int | None:
+    """Return a setting; None if it is no number. Raises FileNotFoundError."""
+    # Path.read_text takes three times as long, and a look at 1,000 VNIs reads 10,000 settings.
+    descriptor = os.open(f"{PROC_SYS}/{key}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = os.read(descriptor, 64)
+    finally:
+        os.close(descriptor)
+    try:
+        return int(text)
+    except ValueError:
+        return None
 
 
 def routing(device: str, *, forwards: bool) -> dict[str, int]:
