@@ -65,6 +65,7 @@ SWITCH = "tests/lab/test_switch.py runs them, with a grout in a VM"
 INSTALL = "tests/kube/test_install.py applies the same objects to an API server"
 IMAGES = "tests/images builds and starts the images; a registry and nodes are the reader's"
 DAY0 = "tests/images/test_day0.py boots a node with systemd and these units"
+UNITS = "tests/images/test_units.py boots a node with systemd, FRR and this unit"
 CLUSTER = "needs nodes with a kubelet; tests/kube/test_install.py renders and applies its objects"
 CLAB = "tests/lab/test_clab.py runs them, in containers that the lab makes of the same topology"
 DOCKER = "needs Docker and containerlab; tests/lab/test_clab.py runs the same topology"
@@ -155,9 +156,8 @@ NOT_RUN: dict[Key, str] = {
     ): CLUSTER_OF_KIND,
     ("docs/OPERATIONS.md", "ip netns add grout"): SWITCH,
     ("docs/OPERATIONS.md", "dualpath switch dpdk --dry-run"): SWITCH,
-    ("docs/OPERATIONS.md", "cp packaging/dualpath.service /etc/systemd/system/"): "the lab's "
-    "guests have no systemd",
-    ("docs/OPERATIONS.md", "systemctl stop dualpath frr"): "the lab's guests have no systemd",
+    ("docs/OPERATIONS.md", "cp packaging/dualpath.service /etc/systemd/system/"): UNITS,
+    ("docs/OPERATIONS.md", "systemctl stop dualpath frr"): UNITS,
 }
 
 

@@ -50,8 +50,11 @@ SYSTEM_PACKAGES = (
 FRR_PACKAGES = ("systemd-standalone-sysusers", "frr", "frr-pythontools", "iproute2", "procps")
 # The kernel has ext4, virtio and virtiofs built in, and VRF and VXLAN as modules.
 MACHINE_PACKAGES = ("qemu-system-x86", "virtiofsd", "linux-image-cloud-amd64")
-# A node with systemd and podman, which run the product's images before a kubelet.
+# A node with systemd, which runs the product before a kubelet: its images by podman, or its units.
 DAY0_PACKAGES = (
+    "frr",
+    "frr-pythontools",
+    "python3",
     "systemd",
     "systemd-sysv",
     "dbus",

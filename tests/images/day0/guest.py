@@ -1,27 +1,22 @@
-"""Lays out a node with systemd, podman and the quadlets, boots it, and reads its report.
-
-The guest is user-mode Linux, as in the lab. Its images are a store that this machine's podman makes
-and the guest's reads; what a container writes is in the guest's memory.
-"""
+"""Boots a node with systemd in user-mode Linux, as in the lab, and reads its report."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from deploy.images.build import CHECKOUT
-from tests.images import parts
 from tests.lab import rootfs
 from tests.pods import fabric
 
 HERE = Path(__file__).parent
-QUADLETS = CHECKOUT / "packaging/quadlets"
 UNITS = "etc/systemd/system"
 MEMORY = "2048M"
 LIMIT_S = 1200.0
@@ -31,14 +26,6 @@ MASKED = (
     *("console-getty", "getty@tty1", "getty@tty0", "serial-getty@tty0", "ldconfig"),
 )
 MODULES = "vrf vxlan veth bridge tun dummy overlay sch_ingress cls_flower cls_matchall act_mirred"
-STORAGE = """\
-[storage]
-driver = "overlay"
-graphroot = "/run/storage"
-runroot = "/run/storage-run"
-[storage.options]
-additionalimagestores = ["/images"]
-"""
 ONE_SHOT = """\
 [Unit]
 Description={what}
@@ -57,38 +44,59 @@ After=networking.service
 Type=exec
 ExecStart={command}
 """
-SPINE_START = "CONFIGURATION=$(cat /etc/day0/spine.conf)\n"
+NETWORK = f"""
+ip netns add spine
+{fabric.cables("ip -n spine", "spine")}
+ip link set cable1 name eth1
+{fabric.uplink(1)}
+"""
 TRIAL = """\
 [Unit]
 Description=what the test does
-After=kubelet.service spine.service
+After=kubelet.service spine.service dualpath.service frr.service
 [Service]
 Type=exec
 ExecStart=/bin/bash /lab/trial.sh
 """
-GATE = """\
-[Service]
-ExecStartPre=/bin/sh -c 'until /etc/dualpath/can_start.sh; do sleep 1; done'
-TimeoutStartSec=infinity
-"""
-CAN_START = "#!/bin/sh\ntest -e /run/may-start\n"
-OPENING_S = 5
 
 
-def boot(work: Path) -> Mapping[str, str]:
-    """Boot a node, and return its report once it is off. Its logs are in `work`/lab."""
-    tree = rootfs.day0(print)
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What a boot reported, and where its logs are."""
+
+    report: Mapping[str, str]
+    work: Path
+
+    def started(self, unit: str) -> int:
+        """Return when a unit was active, in microseconds of uptime."""
+        found = int(self.report[f"{unit}.ActiveEnterTimestampMonotonic"])
+        assert found > 0, f"{unit} was never active\n{said(self.work)}"
+        return found
+
+    def lost(self, flow: str) -> list[int]:
+        """Return the numbers of the pings without an answer, of a flow until its end."""
+        text = (self.work / f"lab/{flow}.log").read_text()
+        answered = {int(number) for number in re.findall(r"bytes from .*icmp_seq=(\d+)", text)}
+        (sent,) = map(int, re.findall(r"(\d+) packets transmitted", text))
+        last = max(answered)
+        assert last > max(100, sent - 5)  # an answer to the very last may be on its way
+        return sorted(set(range(1, last)) - answered)
+
+
+def prepare(work: Path, trial: str) -> Path:
+    """Make the directories of a boot; return the one whose files are laid over the tree."""
     for name in ("files", "images", "lab", "guest"):
         (work / name).mkdir()
-    _lay_out(work / "files")
-    _store(work / "images", work / "images-run")
-    _write(work / "lab/trial.sh", (HERE / "trial.sh").read_text())
-    second = {"controller": parts.controller("/etc/dualpath"), "router": parts.router()}
-    for part, arguments in second.items():
-        _write(work / f"lab/{part}-2", "".join(f"{line}\n" for line in arguments))
+    write(work / "lab/report.sh", (HERE / "report.sh").read_text())
+    write(work / "lab/trial.sh", (HERE / trial).read_text())
+    return work / "files"
+
+
+def boot(work: Path) -> Boot:
+    """Boot a node, and return its report once it is off. Its logs are in `work`/lab."""
     environment = {
         **os.environ,
-        "DAY0_TREE": str(tree),
+        "DAY0_TREE": str(rootfs.day0(print)),
         "DAY0_FILES": str(work / "files"),
         "DAY0_IMAGES": str(work / "images"),
         "DAY0_LAB": str(work / "lab"),
@@ -109,9 +117,11 @@ def boot(work: Path) -> Mapping[str, str]:
             check=False,
         )
     shutil.rmtree(work / "images")  # pytest keeps the rest for a while
-    report = work / "lab/report"
-    assert report.exists(), _last(console_log)
-    return dict(line.split("=", 1) for line in report.read_text().splitlines())
+    file = work / "lab/report"
+    assert file.exists(), _last(console_log)
+    report = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert report.get("end") == "yes", f"{report}\n{said(work)}"
+    return Boot(report, work)
 
 
 def said(work: Path) -> str:
@@ -123,70 +133,26 @@ def _last(path: Path) -> str:
     return path.read_text(errors="replace")[-3000:]
 
 
-def _lay_out(root: Path) -> None:
-    """Write the files of the node: units, manifests, and settings of podman."""
-    for quadlet in ("dualpath.container", "dualpath-router.container"):
-        text = (QUADLETS / quadlet).read_text()
-        _write(root / "etc/containers/systemd" / quadlet, text)
-    _write(root / "etc/containers/storage.conf", STORAGE)
-    _write(root / "etc/machine-id", f"{0xD0A1:032x}\n")
-    _write(root / "etc/modules-load.d/day0.conf", MODULES.replace(" ", "\n") + "\n")
+def node(root: Path, units: Mapping[str, str], masked: Iterable[str] = ()) -> None:
+    """Write the files of a node: its manifests and units, of which `masked` never start."""
+    write(root / "etc/machine-id", f"{0xD0A1:032x}\n")
+    write(root / "etc/modules-load.d/day0.conf", MODULES.replace(" ", "\n") + "\n")
     manifests = yaml.safe_dump_all([fabric.node_manifest(1), *fabric.objects(1)])
-    _write(root / "etc/dualpath/node.yaml", manifests)
-    _write(root / "etc/dualpath/can_start.sh", CAN_START, 0o755)
-    _write(root / UNITS / "dualpath.service.d/gate.conf", GATE)
-    for name, text in _units(root).items():
-        _write(root / UNITS / f"{name}.service", text)
+    write(root / "etc/dualpath/node.yaml", manifests)
+    write(root / "etc/day0/network.sh", NETWORK)
+    write(root / "etc/day0/spine.conf", fabric.spine())
+    network = ONE_SHOT.format(what="the node's NIC", command="/bin/sh -e /etc/day0/network.sh")
+    for name, text in {**units, "networking": network, "trial": TRIAL}.items():
+        write(root / UNITS / f"{name}.service", text)
         wanted = root / UNITS / "multi-user.target.wants"
         wanted.mkdir(exist_ok=True)
         (wanted / f"{name}.service").symlink_to(f"../{name}.service")
     (root / UNITS / "default.target").symlink_to("/usr/lib/systemd/system/multi-user.target")
-    for name in MASKED:
+    for name in (*MASKED, *masked):
         (root / UNITS / f"{name}.service").symlink_to("/dev/null")
 
 
-def _units(root: Path) -> dict[str, str]:
-    network = f"""
-        ip netns add spine
-        {fabric.cables("ip -n spine", "spine")}
-        ip link set cable1 name eth1
-        {fabric.uplink(1)}
-    """
-    _write(root / "etc/day0/network.sh", network)
-    _write(root / "etc/day0/spine.conf", fabric.spine())
-    _write(root / "etc/day0/spine.sh", SPINE_START + fabric.PLAIN_FRR + "\n")
-    rights = " ".join(f"--cap-add={each}" for each in ("NET_ADMIN", "SYS_ADMIN", "NET_RAW"))
-    spine = (
-        f"/usr/bin/podman run --rm --name=spine --network=ns:/run/netns/spine {rights}"
-        f" --volume=/etc/day0:/etc/day0:ro --entrypoint=bash {parts.IMAGE['router']}"
-        " /etc/day0/spine.sh"
-    )
-    opening = f"/bin/sh -c 'sleep {OPENING_S}; touch /run/may-start'"
-    return {
-        "networking": ONE_SHOT.format(
-            what="the node's NIC", command="/bin/sh -e /etc/day0/network.sh"
-        ),
-        "opening": ONE_SHOT.format(what="opens the gate", command=opening),
-        "kubelet": ONE_SHOT.format(what="a kubelet", command="/bin/true"),
-        "spine": SPINE.format(command=spine),
-        "trial": TRIAL,
-    }
-
-
-def _store(directory: Path, run: Path) -> None:
-    """Copy the images into a store that another podman can read."""
-    script = 'for image; do buildah push --quiet "$image" "containers-storage:$0$image"; done'
-    images = [parts.IMAGE[target] for target in ("controller", "router")]
-    where = f"[overlay@{directory}+{run}]"
-    # The driver mounts the store on itself; that goes with this mount namespace.
-    own = ["unshare", "--mount", "--propagation=private", "sh", "-ec"]
-    done = subprocess.run(
-        [*own, script, where, *images], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{done.stderr}: run `make images`"
-
-
-def _write(path: Path, text: str, mode: int = 0o644) -> None:
+def write(path: Path, text: str, mode: int = 0o644) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     path.chmod(mode)
