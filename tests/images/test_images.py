@@ -114,6 +114,27 @@ def test_controller_image_is_not_root(here: Machine) -> None:
     assert here.container("id", IMAGE["controller"], "id", "-u", detached=False) == "65532\n"
 
 
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_image_is_no_machine(here: Machine, target: str) -> None:
+    """An identity would be that of every container, and another one in each build."""
+    shown = here.container("id", "--entrypoint=ls", IMAGE[target], "/etc", detached=False)
+    assert "passwd" in shown.split()
+    assert "machine-id" not in shown.split()
+
+
+@pytest.mark.parametrize("target", ["controller", "router"])
+def test_python_compiles_nothing_at_a_start(here: Machine, target: str) -> None:
+    """Files have the time of the commit: bytecode that knows another time would be stale."""
+    command = ("python3", "-v", "-c", "import asyncio, dualpath, sys")
+    name = here.name("python")
+    here.container("python", f"--entrypoint={command[0]}", IMAGE[target], *command[1:])
+    here.run("podman", "wait", name)
+    said = here.logs("python")
+    here.podman("rm", "python")
+    assert "asyncio" in said
+    assert "bytecode is stale" not in said
+
+
 def test_images_agree_on_the_number_of_user_frr(here: Machine) -> None:
     asked = ("--entrypoint=id",)
     users = {
