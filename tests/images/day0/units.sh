@@ -13,7 +13,13 @@ ready_after() { # pid: another process is ready
     [ "$now" != 0 ] && [ "$now" != "$1" ] && ready
 }
 
-not_ready() { ! ready; }
+session() { /opt/dualpath/bin/dualpath status -o json | grep -o '"session_state": "[a-z]*"'; }
+
+is_live_in_new_frr() { # when the former FRR became active
+    local now
+    now=$(property frr ActiveEnterTimestampMonotonic)
+    [ "$now" != 0 ] && [ "$now" != "$1" ] && [ "$(session)" = '"session_state": "live"' ] && ready
+}
 
 left_running() { # when: what a restart of the controller does not touch
     report "$1.frr" "$(property frr ActiveEnterTimestampMonotonic)"
@@ -46,9 +52,9 @@ await frozen ready_after "$former"
 report frozen.NRestarts "$(property dualpath NRestarts)"
 left_running frozen
 
-systemctl --no-block restart frr
-await frr_gone not_ready
-await frr_back ready
+former=$(property frr ActiveEnterTimestampMonotonic)
+systemctl restart frr
+await frr is_live_in_new_frr "$former"
 
 systemctl stop dualpath
 report stopped.dualpath "$(property dualpath ActiveState)"
