@@ -39,7 +39,15 @@ from datapaths.grout.ports.placement import Places
 from datapaths.grout.ports.ports import Ports
 from datapaths.grout.process import memory
 from datapaths.grout.program.routes import dump_routes
-from datapaths.grout.upkeep import announcements, departures, following, garbage, hosts, moves
+from datapaths.grout.upkeep import (
+    announcements,
+    arrivals,
+    departures,
+    following,
+    garbage,
+    hosts,
+    moves,
+)
 from datapaths.grout.wire import stats
 from datapaths.grout.wire.table import DecodeError
 from datapaths.inbox import Inbox
@@ -291,6 +299,7 @@ class GroutDatapath:
     async def _until_gone(self, client: GroutClient) -> str:
         """Run the upkeep of one grout until any part of it fails; return why."""
         left = departures.Departures(client, lambda: self._drift.legs)
+        came = arrivals.Arrivals(client, lambda: self._drift.legs)
         return await _first_error(
             [
                 following.receive_events(client),
@@ -299,9 +308,10 @@ class GroutDatapath:
                 moves.watch_moves(client),
                 garbage.collect_garbage(client),
                 hosts.probe_hosts(client, self._home),
-                announcements.hear_hosts(client, self._home),
+                announcements.hear_hosts(client, self._home, came),
                 left.watch(),
                 left.forget(),
+                came.settle(),
             ]
         )
 

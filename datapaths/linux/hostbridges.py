@@ -21,7 +21,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -29,7 +29,7 @@ from typing import NamedTuple
 from datapaths.linux import netns
 from datapaths.linux.wire.links import IFINFOMSG, get_request
 from dualpath.netlink import numbers as n
-from dualpath.netlink.message import DecodeError, messages
+from dualpath.netlink.message import DecodeError, attribute, messages, request
 from dualpath.netlink.neighborcolumns import NDMSG
 from dualpath.netlink.socket import Notifications, Overrun, Requests, open_socket
 
@@ -46,6 +46,13 @@ class Bridge(NamedTuple):
 
     netns: str
     name: str
+
+
+class Leg(NamedTuple):
+    """A host leg: the bridge that it ends in, and the device that is its port there."""
+
+    bridge: Bridge
+    end: str
 
 
 @dataclass(slots=True)
@@ -153,6 +160,22 @@ class HostBridges:
             bridge = watched.name_of(index)
             if bridge in known:
                 self._left(Bridge(name, bridge), macs)
+
+
+def unlearn(leg: Leg, macs: Iterable[bytes]) -> None:
+    """Let a host's bridge forget MACs that it learned behind a leg. Blocks. Raises OSError.
+
+    Those that it has behind another port stay.
+    """
+    with netns.entered(leg.bridge.netns), Requests(open_socket()) as asking:
+        index = asking.ask(get_request(leg.end)).fixed(IFINFOMSG)[3]
+        for mac in macs:
+            asking.errno_of(_forgotten(index, mac))  # ENOENT: it is behind another port
+
+
+def _forgotten(index: int, mac: bytes) -> bytes:
+    body = NDMSG.pack(n.AF_BRIDGE, 0, 0, index, 0, n.NTF_MASTER, 0)
+    return request(n.RTM_DELNEIGH, 0, body + attribute(n.NDA_LLADDR, mac))
 
 
 class _Link(NamedTuple):

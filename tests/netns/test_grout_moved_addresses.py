@@ -15,7 +15,10 @@ from datapaths.conformance.subject import L2VNI
 from datapaths.linux.netns import entered
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Mac, Neighbor
+from dualpath.model.links import HostEnd, Port
+from tests.fakes.netns import bridge
 from tests.netns.test_grout_driver import GATEWAY, MAC, VTEP, Bed, made
+from tests.netns.test_left_hosts import attach
 from tests.unit.datapaths.kernel.frames import advertisement, arp
 
 pytestmark = [pytest.mark.netns, pytest.mark.grout]
@@ -120,3 +123,23 @@ async def test_many_remote_macs_that_announce_themselves_once_become_local() -> 
                 mouth.send(arp(1, mac, address := bytes([192, 168, 0, 20 + number]), address))
         for mac in macs:
             await bed.hears(lambda event, mac=mac: event == LearnedMac(L2VNI, mac))  # type: ignore[misc]
+
+
+async def test_answer_to_a_moved_hosts_own_announcement_does_not_cut_it_off() -> None:
+    """grout's ARP suppression sends it out of the leg, with the host's MAC as source."""
+    async with made() as bed:
+        host = bed.world.host
+        apply = bed.subject.datapath.apply
+        assert not await apply(upsert(Mac(L2VNI, MOVED_MAC, VTEP)))
+        assert not await apply(upsert(Neighbor(L2VNI, V4, MOVED_MAC)))
+        end = HostEnd(host, "h1", bridge="br-hs", create_bridge=True)
+        assert not await apply(upsert(Port("leg", vni=L2VNI, host=end)))
+        await bed.hears(lambda event: event == PortChanged("leg", True))
+        attach(host)
+        with entered(host), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as mouth:
+            mouth.bind(("far", 0))
+            mouth.send(arp(1, MOVED_MAC, V4, V4))
+        await bed.hears(lambda event: event == LearnedMac(L2VNI, MOVED_MAC))
+        async with asyncio.timeout(AT_ONCE_S):
+            while MOVED_MAC.hex(":") in bridge(host, "fdb show dev h1"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)

@@ -71,6 +71,8 @@ class Observer:
         self.takeovers = Takeovers(
             self.ifaces, self.hops, self.bridges, self.learning, self.subnets
         )
+        self.arrived: Callable[[bridges.FdbEntry], None] = lambda _: None
+        """Called when grout has learned a MAC that was behind a VTEP before."""
         self._ports: dict[str, bool] = {}
         self._names: dict[int, str] = {}
 
@@ -247,7 +249,10 @@ class Observer:
         if gone:
             self.bridges.pop(entry.bridge, entry.mac)
         else:
+            arrived = self.bridges.is_awaited(entry.bridge, entry.mac)
             self.bridges.put(entry)
+            if arrived:
+                self.arrived(entry)
         if lost:
             self._emit(Lost(Kind.MAC, (lost,)))
         self.learning.mac_changed(entry.bridge, entry.mac)

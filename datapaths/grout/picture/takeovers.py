@@ -73,6 +73,19 @@ class Takeovers:
             return None
         return Takeover(_wire_of(port), neighbor, entry)
 
+    def answered(self, device: str, heard: Announcement) -> str:
+        """Return the port out of which grout's ARP suppression answers an announcement, or "".
+
+        It answers a gratuitous request for a remote neighbor, also if that is the host itself.
+        """
+        port = self._port(device) if heard.gratuitous and len(heard.address) == 4 else None
+        bridge = self._ifaces.get(port.domain) if port else None
+        if not port or not bridge:
+            return ""
+        hop = self._hops.at(bridge.vrf, heard.address, bridge.id)
+        own = hop and hop.iface == bridge.id and hop.flags & KINDS == HOST and hop.mac == heard.mac
+        return port.name if own else ""
+
     def unconfirmed(self) -> Iterator[Neighbor]:
         """Yield the remote neighbors whose local hosts grout did not learn between two looks."""
         unlearned: set[HopKey] = set()

@@ -16,7 +16,7 @@ from datapaths.grout.ports.names import MAIN, device_of, wire_of
 from datapaths.grout.ports.placement import NO_ADDRESSES, Places
 from datapaths.linux import marks, nics, sysctls
 from datapaths.linux.drift import Drift
-from datapaths.linux.hostbridges import Bridge
+from datapaths.linux.hostbridges import Leg
 from datapaths.linux.picture import ADDED, SETTINGS
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Port, Vni, Vrf
@@ -40,8 +40,8 @@ class DeviceDrift:
         self._lost = lost
         self._drift = Drift(self._drifted)
         self._ports: dict[str, Port] = {}
-        self.legs: dict[str, Bridge] = {}
-        """The host bridges that host legs end in, by the port's name."""
+        self.legs: dict[str, Leg] = {}
+        """The host legs that end in a bridge of the kernel, by the port's name."""
         self._home = ""  # grout's namespace, once it is prepared
         self._setting: asyncio.Task[None] | None = None
 
@@ -69,7 +69,7 @@ class DeviceDrift:
         with suppress(OSError, DatapathError):  # grout is not running; the next look finds it
             places = await asyncio.to_thread(self._places)
             namespaces = places.namespaces(self._ports.values())
-            self.legs = places.bridges(self._ports.values())
+            self.legs = places.legs(self._ports.values())
             if (home := next(iter(namespaces))) != self._home:
                 await asyncio.to_thread(places.prepare)  # or its settings look changed
                 self._home = home

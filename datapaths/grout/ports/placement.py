@@ -39,7 +39,7 @@ from datapaths.grout.ports import devices, splice
 from datapaths.grout.ports.devargs import Devargs, Meeting, complete, parse
 from datapaths.grout.ports.names import device_of, wire_of
 from datapaths.linux import legs, netns, nics, ports, sysctls
-from datapaths.linux.hostbridges import Bridge
+from datapaths.linux.hostbridges import Bridge, Leg
 from datapaths.linux.linkinfo import Link, is_link_local
 from datapaths.linux.links import Links
 from datapaths.linux.marks import TAP as TAP_MARK
@@ -102,10 +102,10 @@ class Places:
         others = (name for name in (self._forwarding, *ends) if name != self._home)
         return {self._home: NO_ADDRESSES, **dict.fromkeys(others, NOTHING)}
 
-    def bridges(self, ports: Iterable[Port]) -> dict[str, Bridge]:
-        """Return the host bridges that host legs end in, by the port's name."""
+    def legs(self, ports: Iterable[Port]) -> dict[str, Leg]:
+        """Return the host legs that end in a bridge of the kernel, by the port's name."""
         return {
-            port.name: Bridge(port.host.netns or self._host, port.host.bridge)
+            port.name: Leg(Bridge(port.host.netns or self._host, port.host.bridge), port.host.name)
             for port in ports
             if port.host and port.host.bridge and not port.host.ovs
         }

@@ -11,35 +11,38 @@ from ipaddress import ip_address
 from datapaths.base import Unsupported
 from datapaths.grout.client import GroutClient
 from datapaths.grout.ports.taps import Taps
+from datapaths.grout.upkeep.arrivals import Arrivals
 from datapaths.grout.upkeep.moves import relearn
 from datapaths.linux.neighborsocket import FRAMES, PAUSE_S, open_neighbor_socket, receive
-from datapaths.linux.wire.announcements import Announcement, decode
+from datapaths.linux.wire.announcements import Announcement, decode, unanswered
 
 log = logging.getLogger(__name__)
 
 AGAIN_S = 5.0  # after a failure
 
 
-async def hear_hosts(client: GroutClient, home: Callable[[], str]) -> None:
+async def hear_hosts(client: GroutClient, home: Callable[[], str], came: Arrivals) -> None:
     """Let hosts take over remote addresses as soon as they announce them.
 
-    `home` returns the namespace that grout runs in.
+    `home` returns the namespace that grout runs in. `came` is told whom grout itself answers.
     """
     while True:
         try:
             where = await asyncio.to_thread(home)
             with open_neighbor_socket(where) as sock, Taps(where) as wires:
-                await _receive(client, sock, wires)
+                await _receive(client, sock, wires, came)
         except (OSError, Unsupported) as error:
             log.debug("cannot receive announcements: %s; retrying", error)
         await asyncio.sleep(AGAIN_S)
 
 
-async def _receive(client: GroutClient, sock: socket.socket, wires: Taps) -> None:
+async def _receive(client: GroutClient, sock: socket.socket, wires: Taps, came: Arrivals) -> None:
     while True:
         frames = await receive(sock)
         for frame, source in frames:
             heard = decode(frame)
+            if heard and (port := client.observer.takeovers.answered(source[0], heard)):
+                came.answered(port, heard.mac)
             # Nearly no announcement is a takeover, so most do not wait for the turn.
             if heard and client.observer.takeovers.find(source[0], heard):
                 async with client.turn:
@@ -62,4 +65,4 @@ async def _take_over(
         log.info("%s moved here from a VTEP: %s announced it", address, heard.mac.hex(":"))
         await client.release_neighbor(takeover.neighbor)
     if takeover.wire:
-        wires.send(takeover.wire, frame)
+        wires.send(takeover.wire, unanswered(frame))

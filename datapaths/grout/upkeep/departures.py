@@ -8,32 +8,35 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datapaths.grout.client import GroutClient
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry, encode_fdb_del
-from datapaths.linux.hostbridges import Bridge, HostBridges
+from datapaths.linux.hostbridges import Bridge, HostBridges, Leg
 
 TOGETHER = 256  # entries that are deleted in one turn
 
 
 class Departures:
-    """Deletes the entries of MACs that left. `legs` returns the host bridge of each port."""
+    """Deletes the entries of MACs that left. `legs` returns the host leg of each port."""
 
-    def __init__(self, client: GroutClient, legs: Callable[[], Mapping[str, Bridge]]) -> None:
+    def __init__(self, client: GroutClient, legs: Callable[[], Mapping[str, Leg]]) -> None:
         self._client = client
         self._legs = legs
         self._left: asyncio.Queue[tuple[Bridge, Sequence[bytes]]] = asyncio.Queue()
 
     async def watch(self) -> None:
         """Notice MACs that leave, until cancelled."""
-        await HostBridges(lambda: self._legs().values(), self._note).run()
+        await HostBridges(self._bridges, self._note).run()
 
     async def forget(self) -> None:
         """Delete their entries, until cancelled. Raises Unavailable."""
         while True:
             bridge, macs = await self._left.get()
-            ports = [port for port, at in self._legs().items() if at == bridge]
+            ports = [port for port, leg in self._legs().items() if leg.bridge == bridge]
             while macs:
                 macs, some = macs[TOGETHER:], macs[:TOGETHER]
                 async with self._client.turn:
                     await _forget(self._client, list(_learned(self._client, ports, some)))
+
+    def _bridges(self) -> set[Bridge]:
+        return {leg.bridge for leg in self._legs().values()}
 
     def _note(self, bridge: Bridge, macs: Sequence[bytes]) -> None:
         self._left.put_nowait((bridge, macs))

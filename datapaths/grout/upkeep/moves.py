@@ -35,7 +35,8 @@ async def watch_moves(client: GroutClient) -> None:
 async def relearn(client: GroutClient, entry: FdbEntry) -> None:
     """Delete the entry of a MAC that is no longer remote; the caller has the turn."""
     log.info("MAC %s moved here from a VTEP: a local port received its packet", entry.mac.hex(":"))
+    # First, as grout may report that it learned the MAC before it answers the request.
+    client.observer.bridges.move(entry)
     payload = encode_fdb_del(client.channel.api, entry.bridge, entry.mac)
     with suppress(Refused):
         await client.channel.call("GR_FDB_DEL", payload)
-    client.observer.bridges.move(entry)

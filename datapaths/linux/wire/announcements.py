@@ -46,6 +46,18 @@ def decode(frame: bytes) -> Announcement | None:
     return _nd(frame[ETH_HLEN:]) if protocol == ETH_P_IPV6 else None
 
 
+def unanswered(frame: bytes) -> bytes:
+    """Return a gratuitous ARP request as the reply that announces the same, others as they are.
+
+    Neither hosts nor grout's ARP suppression answer a reply.
+    """
+    heard = decode(frame)
+    if not heard or not heard.gratuitous or int.from_bytes(frame[12:14]) != ETH_P_ARP:
+        return frame
+    at = ETH_HLEN + 6  # ar$op of RFC 826
+    return frame[:at] + ARP_REPLY.to_bytes(2) + frame[at + 2 :]
+
+
 def _arp(body: bytes) -> Announcement | None:
     if len(body) < ARP.size:
         return None

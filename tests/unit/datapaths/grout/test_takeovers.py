@@ -159,3 +159,18 @@ def test_local_entry_is_no_conflict() -> None:
     takeover = segment.takeovers.find(LEG, GRATUITOUS)
     assert takeover
     assert takeover.entry is None
+
+
+@pytest.mark.parametrize(
+    ("device", "announcement", "port"),
+    [
+        (LEG, Announcement(OTHER, REMOTE_MAC, gratuitous=True), "pe-b"),
+        (LEG, Announcement(OTHER, REMOTE_MAC, gratuitous=False), ""),
+        (LEG, GRATUITOUS, ""),  # the answer has another MAC as source
+        ("n-other", Announcement(OTHER, REMOTE_MAC, gratuitous=True), ""),
+    ],
+)
+def test_grout_answers_the_announcement_of_a_remote_neighbor_itself(
+    device: str, announcement: Announcement, port: str
+) -> None:
+    assert Segment().takeovers.answered(device, announcement) == port

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from datapaths.linux.wire.announcements import Announcement, decode
+from datapaths.linux.wire.announcements import Announcement, decode, unanswered
 from tests.unit.datapaths.kernel.frames import (
     ALL,
     OVERRIDE,
@@ -71,3 +71,23 @@ def test_damaged_frame_raises_nothing(frame: bytes) -> None:
         damaged[chance.randrange(len(frame))] = chance.randrange(256)
         announced = decode(bytes(damaged))
         assert announced is None or (len(announced.address) in (4, 16) and len(announced.mac) == 6)
+
+
+def test_gratuitous_request_is_repeated_as_a_reply_that_announces_the_same() -> None:
+    request = arp(1, MAC, V4, V4)
+    assert unanswered(request) == arp(2, MAC, V4, V4)
+    assert decode(unanswered(request)) == decode(request)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        arp(2, MAC, V4, V4, ALL),
+        arp(1, MAC, V4, OTHER4),
+        advertisement(MAC, V6),
+        solicitation(MAC, V6, OTHER6),
+        b"",
+    ],
+)
+def test_other_frames_are_repeated_as_they_are(frame: bytes) -> None:
+    assert unanswered(frame) == frame
