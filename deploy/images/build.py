@@ -4,8 +4,9 @@
 
 No registry of images is asked. `--base` names a base instead, such as docker.io/library/debian:
 sid-slim. Python packages are those of requirements.txt, by hash, fetched by this machine's pip;
-the build itself has no network but Debian's mirror. Times come from the last commit, so a build of
-the same commit with the same packages gives the same layers.
+the build itself has no network but Debian's mirror. Times come from the last commit, so two builds
+of it from nothing, with the same packages, give the same digest. Steps in buildah's cache keep the
+time of the commit that they were built for.
 """
 
 import argparse
