@@ -25,7 +25,7 @@ NEEDS = echo "demo: takes $(if $(filter dpdk,$(DATAPATH)),6,2) minutes; the firs
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns kube images ui deb lab lab-shell demo man lint lock proto bench clean distclean
+.PHONY: help setup test test-all unit netns kube images ui deb wheel release lab lab-shell demo man lint lock proto bench clean distclean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -72,6 +72,16 @@ deb: ## build the Debian package, for RELEASES (default: this machine's), and in
 	@.ci/setup lab
 	@packaging/build-deb $(RELEASES)
 	@exec $(PYTHON) -m pytest -rfEs -m packages tests/packages
+
+wheel: ## build the wheel, and install it on each supported Python that this machine has
+	@.ci/setup
+	@exec $(PYTHON) -m pytest -rfEs -m wheel tests/packages
+
+release: ## put wheel, sdist, Debian packages for RELEASES, SBOM and checksums into build/release (root)
+	@.ci/setup lab
+	@rm -rf build/deb
+	@packaging/build-deb $(RELEASES)
+	@exec $(PYTHON) -m deploy.release
 
 lab: ## run scenarios with real FRR (root)
 	@.ci/setup lab

@@ -60,6 +60,7 @@ IMAGES = Step("in containers", (*PYTEST, "-m", "images", "tests/images"), "image
 KUBELET = Step("with kubelet", (*PYTEST, "-m", "images", "tests/kubelet"), "kubelet")
 PAGE_SETUP = Step("Chromium", (".ci/setup", "ui"))
 PAGE = Step("the page in Chromium", (*PYTEST, "-m", "ui", "tests/ui"), "ui")
+WHEEL = Step("the wheel on each Python", (*PYTEST, "-m", "wheel", "tests/packages"), "wheel")
 KUBE_BUILD = (PYTHON, "-m", "tests.kube.build")
 KUBELET_BUILD = (PYTHON, "-m", "tests.kubelet.build")
 DONE_HERE = " and ".join(
@@ -82,6 +83,8 @@ def main() -> int:
         steps += [netns, kube, *_in_the_lab(arguments.jobs, every=arguments.all)]
         if arguments.all:
             steps += [IMAGES_SETUP, IMAGES_BUILD, IMAGES, KUBELET, PAGE_SETUP, PAGE]
+    if arguments.all:
+        steps.append(WHEEL)
     with ExitStack() as beside:
         if root:
             beside.enter_context(_beside(KUBE_BUILD))
