@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -142,3 +143,27 @@ def test_systemd_verifies_the_units(tmp_path: Path) -> None:
     )
     complaints = [line for line in done.stderr.splitlines() if str(tmp_path) in line]
     assert complaints == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="build-deb needs root")
+def test_a_root_filesystem_that_cannot_be_made_ends_the_build(tmp_path: Path) -> None:
+    """It went on with a part of one, which it also kept for the next build."""
+    fake = tmp_path / "mmdebstrap"
+    fake.write_text('#!/bin/sh\nmkdir -p "$4"\nexit 1\n')
+    fake.chmod(0o755)
+    cache = tmp_path / "cache"
+    done = subprocess.run(
+        [PACKAGING / "build-deb", "sid"],
+        env={
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "DUALPATH_DEB_CACHE": str(cache),
+            "DUALPATH_LAB_MIRROR": "http://mirror.invalid/debian",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert "build-deb: mmdebstrap could not make sid from http://mirror.invalid" in done.stderr
+    assert list(cache.iterdir()) == []
