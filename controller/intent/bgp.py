@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from controller.intent import addressing, isis, sessions
+from controller.intent.accepted import Accepted
 from controller.intent.overlay import HostSession, L3Vni
 from controller.intent.sessions import GracefulRestart, SessionOptions
 from controller.intent.underlay import Neighbor, Underlay
-from controller.intent.validate import Accepted
 from dualpath.model import frr as model
 from dualpath.model.frr import (
     BfdProfile,
@@ -98,9 +98,8 @@ def _main(accepted: Accepted, underlay: Underlay, router_id: str) -> BgpInstance
 def _tenant(accepted: Accepted, underlay: Underlay, router_id: str, spec: L3Vni) -> BgpInstance:
     session, index = spec.host_session, accepted.node.index
     networks = _host_networks(session, index) if session is not None else []
-    for l2vni in accepted.l2vnis:
-        if accepted.domain(l2vni) == spec.vrf:
-            networks += [addressing.spelt(g.network) for g in l2vni.spec.gateway_ips]
+    for l2vni in accepted.segments_of(spec.vrf):
+        networks += [addressing.spelt(g.network) for g in l2vni.spec.gateway_ips]
     return BgpInstance(
         asn=underlay.asn if session is None else session.asn,
         router_id=router_id,

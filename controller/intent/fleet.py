@@ -18,13 +18,13 @@ from itertools import chain, product
 from typing import Any
 
 from controller.intent import addressing
+from controller.intent.accepted import Accepted
 from controller.intent.addresses import IpAddress, Network
 from controller.intent.fields import Spec
 from controller.intent.node import Node
 from controller.intent.overlay import L2Vni, L3Vni
 from controller.intent.rules import Complaint, Path
 from controller.intent.schema import Resource
-from controller.intent.validate import Accepted
 from dualpath.model.violation import Violation
 from dualpath.model.words import counted
 

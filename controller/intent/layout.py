@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from controller.intent import addressing, bgp, schema
+from controller.intent.accepted import Accepted
 from controller.intent.fields import Spec
 from controller.intent.node import Namespaces, Node
 from controller.intent.overlay import HostSession, L2Vni, L3Passthrough, L3Vni
@@ -17,7 +18,7 @@ from controller.intent.remarks import overlay_mtu, remarked
 from controller.intent.resolve import select
 from controller.intent.schema import Owner, Resources
 from controller.intent.underlay import Underlay
-from controller.intent.validate import Accepted, also_wrong, validate
+from controller.intent.validate import also_wrong, validate
 from dualpath.model.cni import CniDevice
 from dualpath.model.frr import FrrSettings
 from dualpath.model.kinds import Kind

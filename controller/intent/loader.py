@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from controller.intent import schema
+from controller.intent.accepted import Accepted
 from controller.intent.aliases import modernise
 from controller.intent.documents import Document, ManifestError, read
 from controller.intent.fields import Spec
@@ -32,7 +33,7 @@ from controller.intent.node import (
 from controller.intent.passwords import PasswordReader
 from controller.intent.rules import Complaint, Complaints, closest, complaints_of
 from controller.intent.schema import InvalidSpec, Origin, Owner, Resource, Resources
-from controller.intent.validate import Accepted, also_wrong
+from controller.intent.validate import also_wrong
 from dualpath.model.violation import Violation
 
 SUFFIXES = (".yaml", ".yml", ".json")

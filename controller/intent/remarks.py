@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from controller.intent.accepted import Accepted
 from controller.intent.addresses import IpAddress
 from controller.intent.isis import LOOPBACK
 from controller.intent.rules import closest
 from controller.intent.underlay import Neighbor, Underlay
-from controller.intent.validate import Accepted
 from dualpath.model.view import ResourceStatus
 
 EXPERIMENT = "for experimentation only: nothing checks it against the other resources"
@@ -45,8 +45,7 @@ def _remarks(accepted: Accepted, status: ResourceStatus, underlay_mtu: int) -> I
 
 
 def _of_the_vrf(accepted: Accepted, status: ResourceStatus) -> Iterator[str]:
-    l2vni = next(r for r in accepted.l2vnis if r.owner == status.owner)
-    vrf = accepted.domain(l2vni)
+    vrf = accepted.domain(accepted.l2vni(status.owner))
     if vrf and not accepted.maker(vrf):
         near = closest(vrf, [r.spec.vrf for r in accepted.l3vnis])
         text = f"vrf: no L3VNI on this node makes {vrf}, so it has no routes to other nodes"

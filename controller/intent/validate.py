@@ -10,17 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from controller.intent import addressing
-from controller.intent.addresses import IpAddress, Network
+from controller.intent.accepted import Accepted, DependencyFailed, Unmet, pools
+from controller.intent.addresses import Network
 from controller.intent.fields import Spec
 from controller.intent.node import Node
-from controller.intent.overlay import HostSession, L2Vni, L3Passthrough, L3Vni, RawFrrConfig
+from controller.intent.overlay import L2Vni, L3Passthrough, L3Vni, RawFrrConfig
 from controller.intent.reasons import Reason
 from controller.intent.resolve import Selection
-from controller.intent.rules import Complaint, Path, closest
+from controller.intent.rules import Complaint, Path
 from controller.intent.schema import (
     Owner,
     Resource,
@@ -35,130 +35,6 @@ S = TypeVar("S", bound=Spec)
 RESERVED = re.compile(r"all|default|lo|(ac|br|br-hs-|vx|pe-e-|host-e-)[1-9]\d*|pt-ns|pt-host|cp-.*")
 """Names that no VRF and no NIC can have: our devices, the kernel or FRR use them."""
 OURS_ON_THE_HOST = re.compile(r"lo|host-e-[1-9]\d*|pt-host")
-
-
-class DependencyFailed(Exception):
-    """The resource refers to something that is missing or was rejected."""
-
-    def __init__(self, path: Path, message: str, suggestion: str = "") -> None:
-        super().__init__(message)
-        self.complaint = Complaint(path, message, suggestion)
-
-
-class Unmet(Complaint):
-    """A complaint that something else is missing or was rejected."""
-
-
-@dataclass(slots=True)
-class Accepted:
-    """The accepted resources, and a status for every resource that was judged."""
-
-    node: Node
-    underlay: Resource[Underlay] | None = None
-    vteps: tuple[IpAddress, ...] = ()  # IPv4 before IPv6
-    l3vnis: list[Resource[L3Vni]] = field(default_factory=list)
-    l2vnis: list[Resource[L2Vni]] = field(default_factory=list)
-    passthrough: Resource[L3Passthrough] | None = None
-    raws: list[Resource[RawFrrConfig]] = field(default_factory=list)
-    statuses: list[ResourceStatus] = field(default_factory=list)
-    asked_vrfs: frozenset[str] = frozenset()  # those of all L3VNIs, rejected ones too
-    asked_names: frozenset[tuple[str, str]] = frozenset()  # their names, with namespaces
-    _named: dict[str, list[Resource[L3Vni]]] = field(init=False, repr=False)  # by given name
-
-    def __post_init__(self) -> None:
-        self._named = {}
-        for resource in self.l3vnis:
-            self._named.setdefault(resource.given_name, []).append(resource)
-
-    def add_l3vni(self, resource: Resource[L3Vni]) -> None:
-        self.l3vnis.append(resource)
-        self._named.setdefault(resource.given_name, []).append(resource)
-
-    def vtep(self, spec: L3Vni | L2Vni) -> IpAddress:
-        """Return the VTEP address that a VNI uses. Raises DependencyFailed."""
-        family = spec.underlay_address_family
-        for address in self.vteps:
-            if family in (None, f"IPv{address.version}"):
-                return address
-        if not self.vteps:
-            raise DependencyFailed((), "the Underlay has no tunnelEndpoint")
-        text = f"the Underlay's tunnelEndpoint has no {family} CIDR"
-        raise DependencyFailed(("underlayAddressFamily",), text)
-
-    def domain(self, resource: Resource[L2Vni]) -> str:
-        """Return the VRF of an L2VNI, "" for none. Raises DependencyFailed."""
-        if (domain := resource.spec.routing_domain) is not None:
-            found = self._called(domain.l3vni.name, resource.namespace)
-            if found is not None:
-                return found.spec.vrf
-            wanted = domain.l3vni.name
-            text = f"routingDomain L3VNI {wanted} is missing, rejected or not on this node"
-            meant = closest(wanted, [r.given_name for r in self.l3vnis if r.given_name != wanted])
-            raise DependencyFailed(("routingDomain", "l3vni", "name"), text, meant)
-        vrf = resource.spec.vrf or ""
-        if vrf in self.asked_vrfs and not self.maker(vrf):
-            raise DependencyFailed(("vrf",), f"the L3VNI that makes VRF {vrf} is rejected")
-        return vrf
-
-    def maker(self, vrf: str) -> Resource[L3Vni] | None:
-        """Return the L3VNI that creates a VRF; None if it has L2VNIs only."""
-        return next((r for r in self.l3vnis if r.spec.vrf == vrf), None)
-
-    def _called(self, name: str, namespace: str) -> Resource[L3Vni] | None:
-        """Return the L3VNI of this name in the same Kubernetes namespace, or else in another.
-
-        An L3VNI of another namespace never replaces a rejected one: it is another tenant's.
-        """
-        found = self._named.get(name, [])
-        if (namespace, name) in self.asked_names:
-            found = [r for r in found if r.namespace == namespace]
-        return min(found, key=lambda r: r.namespace != namespace, default=None)
-
-    def host_pools(self) -> Iterator[tuple[Network, str]]:
-        """Yield the address pools of host legs, each with its resource."""
-        resources: list[Resource[L3Vni] | Resource[L3Passthrough]] = [*self.l3vnis]
-        if self.passthrough is not None:
-            resources.append(self.passthrough)
-        for resource in resources:
-            if resource.spec.host_session is not None:
-                for pool in resource.spec.host_session.local_cidr.pools:
-                    yield pool, str(resource)
-
-    def subnets(self, vrf: str) -> Iterator[tuple[Network, str]]:
-        """Yield the subnets in a VRF, each with its resource."""
-        for l3vni in self.l3vnis:
-            if l3vni.spec.vrf == vrf and l3vni.spec.host_session is not None:
-                for pool in l3vni.spec.host_session.local_cidr.pools:
-                    yield pool, str(l3vni)
-        for l2vni in self.l2vnis:
-            if self.domain(l2vni) == vrf:
-                for gateway in l2vni.spec.gateway_ips:
-                    yield gateway.network, str(l2vni)
-
-    def note(self, partial: Resource[Any]) -> None:
-        """Note a VNI of a rejected resource, so that later ones are compared with it."""
-        spec = partial.spec
-        with suppress(AttributeError, DependencyFailed):
-            if isinstance(spec, L3Vni) and spec.vni and spec.vrf:
-                list(_pools(spec.host_session))
-                self.add_l3vni(partial)
-            elif isinstance(spec, L2Vni) and spec.vni:
-                self.domain(partial)
-                if all(spec.gateway_ips):
-                    self.l2vnis.append(partial)
-
-    def without(self, owner: Owner) -> Accepted:
-        """Return the other resources: two versions of one resource do not conflict."""
-        mine = self.underlay is not None and self.underlay.owner == owner
-        leg = self.passthrough is not None and self.passthrough.owner == owner
-        return replace(
-            self,
-            underlay=None if mine else self.underlay,
-            vteps=() if mine else self.vteps,
-            passthrough=None if leg else self.passthrough,
-            l3vnis=[r for r in self.l3vnis if r.owner != owner],
-            l2vnis=[r for r in self.l2vnis if r.owner != owner],
-        )
 
 
 Check = Callable[[Accepted, Resource[Any]], Iterable[Complaint]]
@@ -180,7 +56,7 @@ def validate(selection: Selection, node: Node, partials: Sequence[Resource[Spec]
     for l3vni in selection.l3vnis:
         _judge(accepted, l3vni, Accepted.add_l3vni)
     for l2vni in selection.l2vnis:
-        _judge(accepted, l2vni, lambda a, r: a.l2vnis.append(r))
+        _judge(accepted, l2vni, Accepted.add_l2vni)
     for raw in selection.raws:
         _judge(accepted, raw, lambda a, r: a.raws.append(r))
     return accepted
@@ -321,7 +197,7 @@ def _passthrough_is_apart(
     if accepted.underlay is None:
         return
     spec = accepted.underlay.spec
-    for at, pool in _pools(resource.spec.host_session):
+    for at, pool in pools(resource.spec.host_session):
         for cidr in _cidrs(spec):
             if pool.overlaps(cidr):
                 text = f"localCIDR {pool} overlaps {cidr} of the Underlay's tunnelEndpoint"
@@ -338,9 +214,8 @@ def _take_passthrough(accepted: Accepted, resource: Resource[L3Passthrough]) -> 
 
 def _vrf_is_free(accepted: Accepted, resource: Resource[L3Vni]) -> Iterator[Complaint]:
     vrf = resource.spec.vrf
-    for other in accepted.l3vnis:
-        if other.spec.vrf == vrf:
-            yield Complaint(("vrf",), f"VRF {vrf} is already used by {other}")
+    for other in accepted.makers(vrf):
+        yield Complaint(("vrf",), f"VRF {vrf} is already used by {other}")
     yield from _check_vrf(accepted, vrf)
 
 
@@ -352,7 +227,7 @@ def _domain_is_there(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[
         return
     if vrf and not accepted.maker(vrf):
         yield from _check_vrf(accepted, vrf)
-        for other in {accepted.domain(r) for r in accepted.l2vnis} - {"", vrf}:
+        for other in accepted.segments().keys() - {"", vrf}:
             if not accepted.maker(other) and addressing.local_table(
                 other
             ) == addressing.local_table(vrf):
@@ -368,10 +243,9 @@ def _gateways_are_apart(accepted: Accepted, resource: Resource[L2Vni]) -> Iterat
     if not vrf:
         return  # gateways need one
     for index, gateway in enumerate(resource.spec.gateway_ips):
-        for subnet, owner in accepted.subnets(vrf):
-            if subnet.overlaps(gateway.network):
-                text = f"gateway {gateway} overlaps {subnet} of {owner} in the same VRF"
-                yield Complaint(("gatewayIPs", index), text)
+        for subnet, owner in accepted.overlapping_subnets(vrf, gateway.network):
+            text = f"gateway {gateway} overlaps {subnet} of {owner} in the same VRF"
+            yield Complaint(("gatewayIPs", index), text)
 
 
 def _host_bridge_is_one(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[Complaint]:
@@ -423,31 +297,21 @@ def _vni_is_free(
     accepted: Accepted, resource: Resource[L3Vni] | Resource[L2Vni]
 ) -> Iterator[Complaint]:
     vni = resource.spec.vni
-    taken: list[Resource[L3Vni] | Resource[L2Vni]] = [*accepted.l3vnis, *accepted.l2vnis]
-    for other in taken:
-        if other.spec.vni == vni:
-            yield Complaint(("vni",), f"VNI {vni} is already used by {other}")
+    for other in accepted.users(vni):
+        yield Complaint(("vni",), f"VNI {vni} is already used by {other}")
 
 
 def _leg_is_apart(
     accepted: Accepted, resource: Resource[L3Vni] | Resource[L3Passthrough]
 ) -> Iterator[Complaint]:
-    for at, pool in _pools(resource.spec.host_session):
-        for other, owner in accepted.host_pools():
-            if pool.overlaps(other):
-                yield Complaint(at, f"localCIDR {pool} overlaps {other} of {owner}")
+    for at, pool in pools(resource.spec.host_session):
+        for other, owner in accepted.overlapping_pools(pool):
+            yield Complaint(at, f"localCIDR {pool} overlaps {other} of {owner}")
         try:
             addressing.leg(pool, accepted.node.index)
         except ValueError as error:
             text = f"hostSession.localCIDR {error}: make it larger, or the node's number smaller"
             yield Complaint(at, text)
-
-
-def _pools(session: HostSession | None) -> Iterator[tuple[Path, Network]]:
-    for name in ("ipv4", "ipv6") if session is not None else ():
-        pool = getattr(session.local_cidr, name) if session is not None else None
-        if pool is not None:
-            yield ("hostSession", "localCIDR", name), pool
 
 
 CHECKS: Mapping[type[Spec], tuple[Check, ...]] = {

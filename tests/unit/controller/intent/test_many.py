@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from controller.core.records import RecordTable
+from controller.intent import layout
 from controller.intent.difference import compare
 from controller.intent.layout import Intent
 from controller.intent.show import show
 from dualpath.model.kinds import Kind
 from frr_bridge.frr_config import render
-from tests.unit.controller.intent.build import Yaml, intent, manifest, session, underlay
+from tests.fakes.visits import steps
+from tests.unit.controller.intent.build import (
+    Yaml,
+    intent,
+    manifest,
+    resources,
+    session,
+    underlay,
+)
 
 MANY = 100
 
@@ -70,3 +82,32 @@ def test_one_changed_resource_changes_one_section_of_frr_conf() -> None:
     )
     changed = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
     assert changed == ["+   route-target import 1:1"]
+
+
+def tenants(count: int) -> list[Yaml]:
+    return [f(n) for n in range(count) for f in (tenant, segment)]
+
+
+def segments_of_one_tenant(count: int) -> list[Yaml]:
+    one = {"type": "L3VNI", "l3vni": {"name": "t0"}}
+    specs = ({**segment(n)["spec"], "routingDomain": one} for n in range(count))
+    return [tenant(0), *(manifest("L2VNI", f"s{n}", **spec) for n, spec in enumerate(specs))]
+
+
+def segments_alone(count: int) -> list[Yaml]:
+    return [
+        manifest("L2VNI", f"s{n}", vni=2000 + n, routingDomain=None, gatewayIPs=None)
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("made", [tenants, segments_of_one_tenant, segments_alone])
+def test_work_for_a_resource_does_not_grow_with_the_others(
+    made: Callable[[int], list[Yaml]],
+) -> None:
+    def work(count: int) -> int:
+        found = resources(underlay(), *made(count))
+        return steps(lambda: layout.compile(found, found.node, 1500))
+
+    few, many = work(25), work(200)
+    assert many < 8.5 * few

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from controller.intent import validate
+from controller.intent.accepted import Accepted, Unmet
 from controller.intent.layout import judge
 from controller.intent.node import NodeOverrides
 from controller.intent.rules import Complaint
 from controller.intent.schema import Resource
-from controller.intent.validate import CHECKS, Accepted, Check, Unmet
+from controller.intent.validate import CHECKS, Check
 from tests.unit.controller.intent.build import resources
 from tests.unit.controller.operator.refusals import REFUSED
 
