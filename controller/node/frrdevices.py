@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from controller.intent.layout import Intent
 from datapaths.base import RowFailure
@@ -24,6 +24,8 @@ from dualpath.model.frr import tcp_ports
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Port
 from dualpath.model.view import Difference, Problem
+
+T = TypeVar("T")
 
 _OF_PORTS = frozenset({"port", "twin", marks.TAP, TC})
 _OF_TWINS = _OF_PORTS | {ADDED}
@@ -53,6 +55,8 @@ class PortTwins(Protocol):
 
 class _MakeShadows(Protocol):
     """`Shadows.ensure_base` or `ensure_overlay`."""
+
+    __name__: str
 
     def __call__(self, shadow: Shadow, known: Shadow | None) -> Sequence[ShadowFailure]: ...
 
@@ -86,14 +90,15 @@ class FrrDevices:
         self._shadows = Shadows(control)
         self._known = _Known()
         self._known_twins = _KnownTwins()
+        self._looks_s: dict[str, float] = {}  # the last looks at all devices, by method
         self._drift = Drift(self._changed)
         # One thread, so that the last change of a port's carrier is the one that remains.
         self._carriers = ThreadPoolExecutor(1, "carriers")
 
     @property
-    def looks_at_all(self) -> bool:
-        """Whether the next round looks at all shadow devices."""
-        return self._known.shadow is None
+    def look_s(self) -> float:
+        """How long the last look at all devices took."""
+        return sum(self._looks_s.values())
 
     def look_at_all(self) -> None:
         """Look at all devices in the next round, and not only at those of changed records."""
@@ -122,10 +127,10 @@ class FrrDevices:
         """Make what differs from `known`, and do not report that as drift; None: look at all."""
         try:
             if known is None:
-                return await asyncio.to_thread(make, shadow, None)
-            differing = [shadow.beyond(known), known.beyond(shadow)]
-            if not any(part.vrfs or part.vnis for part in differing):
+                return await self._timed(make, shadow, None)
+            if known == shadow:
                 return ()
+            differing = [shadow.beyond(known), known.beyond(shadow)]
             with self._drift.paused():
                 failures = await asyncio.to_thread(make, shadow, known)
                 await self._drift.look({name for part in differing for name in part.devices()})
@@ -139,9 +144,17 @@ class FrrDevices:
         known, wanted = self._known_twins, (tuple(ports), tuple(tcp_ports(intent.frr)))
         if known.wanted == wanted:
             return ()
-        failures = await asyncio.to_thread(self._twins.ensure, *wanted)
+        failures = await self._timed(self._twins.ensure, *wanted)
         known.wanted = None if failures else wanted
         return failures
+
+    async def _timed(self, look: Callable[..., Sequence[T]], *wanted: object) -> Sequence[T]:
+        """Look at all devices of one sort in a thread, and note how long that takes."""
+        began_s = asyncio.get_running_loop().time()
+        try:
+            return await asyncio.to_thread(look, *wanted)
+        finally:
+            self._looks_s[look.__name__] = asyncio.get_running_loop().time() - began_s
 
     async def differing(self, intent: Intent) -> Sequence[Difference]:
         """Return how shadow devices and twins differ from the intent; change nothing."""
@@ -170,9 +183,9 @@ class FrrDevices:
     async def watch_where_they_are(self) -> None:
         """Watch the present namespaces of the devices, and those that affect the twins."""
         of_twins = await asyncio.to_thread(self._twins.namespaces)
-        self._drift.watch_only(
-            {**{space: {} for space in of_twins}, self._control: sysctls.CONTROL}
-        )
+        spaces = {**{space: {} for space in of_twins}, self._control: sysctls.CONTROL}
+        if self._drift.watch_only(spaces):
+            self.look_at_all()  # nobody watched what was made there before
 
     def _changed(self, namespace: str, what: str) -> None:
         if namespace != self._control and what not in _OF_TWINS:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _ROUND_S = 10.0  # after this, a round looks at all devices, if that takes little time
 _RETRY_S = 2.0
 _LONGEST_S = 300.0  # a look at many VNIs is long: pause in proportion, up to this
-_SHARE = 200
+_SHARE = 100
 _DRIFT_REST_S = 0.5  # the longest pause before a round that drift causes
 
 
@@ -179,20 +179,18 @@ class Provisioner:
                 group.create_task(self._made.run())
 
     async def _rounds(self) -> None:
-        rest_s = _ROUND_S
         while True:
             self._wake.clear()
             before, intent = self._outcome, self._intent
             outcome = Outcome()
-            everything, began = self._devices.looks_at_all, asyncio.get_running_loop().time()
+            began = asyncio.get_running_loop().time()
             try:
                 await self._steps.run(intent, outcome)
             except (OSError, DatapathError) as error:
                 outcome.problem = str(error)
             self._conclude(intent, before, outcome)
             self._took_s = asyncio.get_running_loop().time() - began
-            if everything:
-                rest_s = min(max(_ROUND_S, _SHARE * self._took_s), _LONGEST_S)
+            rest_s = min(max(_ROUND_S, _SHARE * self._devices.look_s), _LONGEST_S)
             await self._devices.watch_where_they_are()
             try:
                 async with asyncio.timeout(_RETRY_S if outcome.failed else rest_s):

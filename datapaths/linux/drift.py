@@ -56,24 +56,30 @@ class Drift:
         self._pauses = 0  # counts them
         self._cpu_s = 0.0  # of the last poll
 
-    def watch(self, name: str, settings: Mapping[str, int] | None = None) -> None:
-        """Watch one more namespace, and these of its settings. Skip one that does not exist."""
+    def watch(self, name: str, settings: Mapping[str, int] | None = None) -> bool:
+        """Watch one more namespace, and these of its settings; return whether it is a new one.
+
+        Skip one that does not exist.
+        """
         try:
             inode = os.stat(path_of(name)).st_ino
-            if inode not in self._watched:
-                self._watched[inode] = _Watched(name, settings or {})
-                if not self._paused:
-                    self._listen(self._watched[inode])
+            if inode in self._watched:
+                return False
+            self._watched[inode] = _Watched(name, settings or {})
+            if not self._paused:
+                self._listen(self._watched[inode])
         except OSError as error:
             log.debug("cannot watch namespace %s: %s", name, error)
+            return False
+        return True
 
-    def watch_only(self, names: Mapping[str, Mapping[str, int]]) -> None:
-        """Watch these namespaces, and stop watching others."""
-        for name, settings in names.items():
-            self.watch(name, settings)
+    def watch_only(self, names: Mapping[str, Mapping[str, int]]) -> bool:
+        """Watch these namespaces, and stop watching others; return whether one is new."""
+        new = [self.watch(name, settings) for name, settings in names.items()]
         wanted = {_inode(name) for name in names}
         for inode in self._watched.keys() - wanted:
             self._drop(self._watched.pop(inode))
+        return any(new)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from unittest.mock import Mock
 
 import pytest
 
@@ -13,7 +14,7 @@ from datapaths.base import RowFailure
 from datapaths.linux.picture import ADDED, SETTINGS
 from datapaths.linux.shadows import Shadow, ShadowFailure, Shadows
 from dualpath.model.kinds import Kind
-from dualpath.model.links import Port, Vni, Vrf
+from dualpath.model.links import Address, Port, Vni, Vrf
 from tests.fakes.twins import NoTwins
 
 CONTROL, FORWARDING = "frr", "fwd"
@@ -142,3 +143,39 @@ async def test_vni_that_left_before_frr_was_configured_is_made_again(world: Worl
     await world.devices.ensure_base(Intent(vrfs=(RED,), vnis=(L3, *MANY)))  # FRR refuses this
     await world.round(*MANY, ONE)
     assert world.looked_at() == [None, 1]
+
+
+async def test_address_of_a_vtep_alone_is_set(world: World) -> None:
+    """A changed loopback is a difference, even if no VRF and no VNI is."""
+    looked: list[Shadow | None] = []
+
+    def ensure_base(shadow: Shadow, known: Shadow | None = None) -> list[ShadowFailure]:
+        looked.append(known)
+        return []
+
+    world.shadows.ensure_base = ensure_base  # type: ignore[method-assign]
+    for text in ("100.64.0.1/32", "100.64.0.2/32"):
+        port = Port("lo", addresses=(Address.parse(text),), loopback=True)
+        intent = Intent(ports=(port,))
+        await world.devices.ensure_base(intent)
+        await world.devices.ensure_overlay(intent)
+    assert looked[0] is None
+    assert looked[1] is not None
+
+
+async def test_first_look_after_the_watch_begins_is_at_all(world: World) -> None:
+    """What was changed between a round and the start of the watch would not be seen."""
+    await world.round(*MANY)
+    world.devices._drift.watch_only = Mock(return_value=True)  # type: ignore[method-assign]
+    await world.devices.watch_where_they_are()
+    await world.round(*MANY)
+    assert world.looked_at() == [None, None]
+
+
+async def test_look_at_all_is_timed_and_a_look_at_few_is_not(world: World) -> None:
+    assert world.devices.look_s == 0
+    await world.round(*MANY)
+    before = world.devices.look_s
+    assert before > 0
+    await world.round(*MANY, ONE)
+    assert world.devices.look_s == before
