@@ -50,6 +50,10 @@ def main() -> int:
 
 def make(out: Path) -> None:
     """Replace `out` with a release of HEAD. Raises ReleaseError."""
+    if changed := _git("status", "--porcelain"):
+        raise ReleaseError(f"a release is of HEAD; commit or undo these changes first:\n{changed}")
+    if out.exists() and not (out / "SHA256SUMS").exists() and any(out.iterdir()):
+        raise ReleaseError(f"{out} is no release; name an empty directory, or remove it yourself")
     version = project_version(CHECKOUT)
     agree(version, (CHECKOUT / "debian" / "changelog").read_text(), _git("tag", "--points-at"))
     shutil.rmtree(out, ignore_errors=True)
@@ -58,7 +62,10 @@ def make(out: Path) -> None:
     with tempfile.TemporaryDirectory() as again:
         python_packages(Path(again))
         compare(out, Path(again))
-    for deb in sorted(DEBS.glob(f"dualpath_{version}*.deb")):
+    debs = sorted(DEBS.glob(f"dualpath_{version}[-+~_]*.deb"))
+    if not debs:
+        raise ReleaseError(f"{DEBS} has no package of {version}: run `make deb` first")
+    for deb in debs:
         shutil.copy(deb, out)
     bill = sbom(version, (CHECKOUT / "requirements.txt").read_text())
     (out / f"dualpath-{version}.cdx.json").write_text(json.dumps(bill, indent=2) + "\n")

@@ -78,11 +78,11 @@ def down(
     try:
         with alone(directory / "controller.lock"):
             _end_bridge(directory)
+            frrfile.forget(directory)  # from now on it is not for what is there
             steps = list(undone(left))
             if not any(step.problem for step in steps):
                 namespacerecord.forget(directory)
                 trial.end(directory)  # nothing is left to confirm
-                frrfile.forget(directory)  # its namespace is gone
     except Held:
         fail(
             f"a controller runs with --state-dir {state_dir}; stop it first, with "

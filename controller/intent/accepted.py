@@ -62,11 +62,12 @@ class Accepted:
     _makers: dict[str, list[Resource[L3Vni]]] = field(init=False, repr=False)  # by VRF
     _host_pools: Overlaps = field(init=False, repr=False)
     _owned: dict[Owner, Resource[L2Vni]] = field(init=False, repr=False)
+    _owners: set[Owner] = field(init=False, repr=False)  # of all VNIs
     _segments: dict[str, _Segments] | None = field(init=False, repr=False, default=None)  # by VRF
 
     def __post_init__(self) -> None:
         self._named, self._vnis, self._makers, self._owned = {}, {}, {}, {}
-        self._host_pools, self._segments = Overlaps(), None
+        self._host_pools, self._segments, self._owners = Overlaps(), None, set()
         for l3vni in self.l3vnis:
             self._index(l3vni)
         for l2vni in self.l2vnis:
@@ -81,6 +82,7 @@ class Accepted:
         self._named.setdefault(resource.given_name, []).append(resource)
         self._vnis.setdefault(resource.spec.vni, []).append(resource)
         self._makers.setdefault(resource.spec.vrf, []).append(resource)
+        self._owners.add(resource.owner)
         for _, pool in pools(resource.spec.host_session):
             self._host_pools.add(pool, str(resource))
 
@@ -93,6 +95,7 @@ class Accepted:
     def _index_l2vni(self, resource: Resource[L2Vni]) -> None:
         self._vnis.setdefault(resource.spec.vni, []).append(resource)
         self._owned.setdefault(resource.owner, resource)
+        self._owners.add(resource.owner)
 
     def _place(self, resource: Resource[L2Vni], segments: dict[str, _Segments]) -> None:
         with suppress(DependencyFailed):
@@ -193,10 +196,19 @@ class Accepted:
                 if all(spec.gateway_ips):
                     self.add_l2vni(partial)
 
+    def copy(self) -> Accepted:
+        """Return a copy to which further VNIs can be added."""
+        return replace(self, l3vnis=[*self.l3vnis], l2vnis=[*self.l2vnis])
+
     def without(self, owner: Owner) -> Accepted:
-        """Return the other resources: two versions of one resource do not conflict."""
+        """Return the other resources: two versions of one resource do not conflict.
+
+        It is this object if it has no resource of that owner.
+        """
         mine = self.underlay is not None and self.underlay.owner == owner
         leg = self.passthrough is not None and self.passthrough.owner == owner
+        if not (mine or leg or owner in self._owners):
+            return self
         return replace(
             self,
             underlay=None if mine else self.underlay,

@@ -72,7 +72,7 @@ def also_wrong(
     exist once the rest is fixed; a reference to an unknown name is reported if the set is
     `complete`.
     """
-    known = accepted.without(("", ""))
+    known = accepted.copy()
     for partial in partials:
         if _is_for(known.node, partial.spec):
             others, found = known.without(partial.owner), list[Complaint]()

@@ -46,7 +46,7 @@ class FrrConfiguration:
         if settings != self._intended:
             with suppress(OSError):  # the state directory's; `StateDirectory` reports it
                 self._forget_other(to_json(settings))
-            self._intended = settings
+                self._intended = settings
 
     def answered(self, event: Configured) -> None:
         """Apply frr-bridge's answer; an answer to an earlier request is ignored."""
@@ -88,6 +88,9 @@ class FrrConfiguration:
             log.info(
                 "FRR's configuration %s", "applied" if answer.changed else "was already in force"
             )
+        else:
+            self._intended = None  # frr-bridge may have stored an earlier request meanwhile
+            self.intend(settings)
         return answer
 
     def _failed(self, why: str) -> Configured:

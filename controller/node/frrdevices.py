@@ -70,7 +70,7 @@ class _Known:
     """
 
     shadow: Shadow | None = None
-    failed: bool = False  # something in `ensure_base`
+    based: bool = False  # `ensure_base` has made everything, with this object
 
 
 @dataclass(slots=True)
@@ -109,16 +109,15 @@ class FrrDevices:
         """Make the shadow devices that FRR needs before it is configured."""
         known, shadow = self._known, _shadow(intent)
         failures = await self._make(self._shadows.ensure_base, shadow, known.shadow)
-        known.failed = bool(failures)
-        if known.shadow:
-            known.shadow = known.shadow.after_base(shadow)
+        known.based = not failures
+        known.shadow = known.shadow.after_base(shadow) if known.shadow and known.based else None
         return failures
 
     async def ensure_overlay(self, intent: Intent) -> Sequence[ShadowFailure]:
         """Make the shadow devices of VNIs, once FRR is configured."""
         known, shadow = self._known, _shadow(intent)
         failures = await self._make(self._shadows.ensure_overlay, shadow, known.shadow)
-        known.shadow = None if failures or known.failed else shadow
+        known.shadow = shadow if known.based and not failures else None
         return failures
 
     async def _make(
@@ -144,6 +143,7 @@ class FrrDevices:
         known, wanted = self._known_twins, (tuple(ports), tuple(tcp_ports(intent.frr)))
         if known.wanted == wanted:
             return ()
+        known.wanted = None  # also if an exception ends it halfway
         failures = await self._timed(self._twins.ensure, *wanted)
         known.wanted = None if failures else wanted
         return failures
@@ -184,7 +184,7 @@ class FrrDevices:
         """Watch the present namespaces of the devices, and those that affect the twins."""
         of_twins = await asyncio.to_thread(self._twins.namespaces)
         spaces = {**{space: {} for space in of_twins}, self._control: sysctls.CONTROL}
-        if self._drift.watch_only(spaces):
+        if self._drift.watch_only(spaces) or not self._drift.watches(self._control):
             self.look_at_all()  # nobody watched what was made there before
 
     def _changed(self, namespace: str, what: str) -> None:

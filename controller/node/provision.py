@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from controller.core.planes import Planes
@@ -179,24 +180,28 @@ class Provisioner:
                 group.create_task(self._made.run())
 
     async def _rounds(self) -> None:
+        clock = asyncio.get_running_loop().time
+        looked, rest_s = clock(), 0.0  # when a round looked at all, and for how long that holds
         while True:
             self._wake.clear()
             before, intent = self._outcome, self._intent
             outcome = Outcome()
-            began = asyncio.get_running_loop().time()
+            began = clock()
+            if began - looked >= rest_s:  # also if edits wake it again and again
+                self._devices.look_at_all()
+                looked = began
             try:
                 await self._steps.run(intent, outcome)
             except (OSError, DatapathError) as error:
                 outcome.problem = str(error)
             self._conclude(intent, before, outcome)
-            self._took_s = asyncio.get_running_loop().time() - began
+            self._took_s = clock() - began
             rest_s = min(max(_ROUND_S, _SHARE * self._devices.look_s), _LONGEST_S)
             await self._devices.watch_where_they_are()
-            try:
-                async with asyncio.timeout(_RETRY_S if outcome.failed else rest_s):
+            left_s = max(looked + rest_s - clock(), _RETRY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_RETRY_S if outcome.failed else left_s):
                     await self._wake.wait()
-            except TimeoutError:
-                self._devices.look_at_all()
 
     def _conclude(self, intent: Intent, before: Outcome, outcome: Outcome) -> None:
         self._outcome = outcome

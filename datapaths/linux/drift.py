@@ -15,6 +15,7 @@ import asyncio
 import errno
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -80,6 +81,10 @@ class Drift:
         for inode in self._watched.keys() - wanted:
             self._drop(self._watched.pop(inode))
         return any(new)
+
+    def watches(self, name: str) -> bool:
+        """Return whether a namespace is watched."""
+        return _inode(name) in self._watched
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -186,7 +191,8 @@ class _Watched:
         self.picture = Picture()
         with entered(name):
             self.listening = Notifications(open_socket(), GROUPS)
-            self._asking = Requests(open_socket())
+            self._asking = Requests(open_socket())  # of one thread at a time
+        self._turn = threading.Lock()
         self._named = os.open(path_of(name), os.O_RDONLY | os.O_CLOEXEC)
         self.picture.load(self.dump()[0])
 
@@ -201,20 +207,22 @@ class _Watched:
 
     def dump(self) -> tuple[list[Message], float]:
         """Return a dump of all devices, and the CPU time that it took, in seconds. Blocks."""
-        began_s = time.thread_time()
-        found = self._asking.dump(wire.dump_request())
-        return found, time.thread_time() - began_s
+        with self._turn:
+            began_s = time.thread_time()
+            found = self._asking.dump(wire.dump_request())
+            return found, time.thread_time() - began_s
 
     def read(self, names: Collection[str]) -> tuple[list[Message], float]:
         """Return these devices, and the CPU time that it took. Skip those that are gone. Blocks."""
-        began_s, found = time.thread_time(), list[Message]()
-        for name in names:
-            try:
-                found.append(self._asking.ask(wire.get_request(name)))
-            except OSError as error:
-                if error.errno != errno.ENODEV:
-                    raise
-        return found, time.thread_time() - began_s
+        with self._turn:
+            began_s, found = time.thread_time(), list[Message]()
+            for name in names:
+                try:
+                    found.append(self._asking.ask(wire.get_request(name)))
+                except OSError as error:
+                    if error.errno != errno.ENODEV:
+                        raise
+            return found, time.thread_time() - began_s
 
 
 def _inode(name: str) -> int:

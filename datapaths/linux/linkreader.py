@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
 
@@ -37,6 +37,7 @@ class LinkReader:
         self._links: dict[str, Link] = {}
         self._names: dict[int, str] = {}  # by index; may be outdated
         self._complete = False  # whether `_links` has every device
+        self._renamed: list[Link] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -78,6 +79,12 @@ class LinkReader:
             if (mark := link.mark) and mark.what == purpose:
                 yield link, mark
 
+    def renamed(self, is_renamed: Callable[[Link], bool]) -> Sequence[Link]:
+        """Return the devices that another program renamed; look for them once."""
+        if self._renamed is None:
+            self._renamed = [link for link in self.all() if is_renamed(link)]
+        return self._renamed
+
     def find(self, name: str) -> Link | None:
         if name and name not in self._links and not self._complete:
             with ignored(errno.ENODEV):
@@ -111,9 +118,10 @@ class LinkReader:
             return self._keep(self._requests.ask(get_request(name)))
 
     def counters(self, name: str) -> Counters:
-        """Read the counters of a device."""
-        with called_for(f"read {name}"):
+        """Read the counters of a device; they are 0 if it is gone."""
+        with ignored(errno.ENODEV), called_for(f"read {name}"):
             return read_counters(self._requests.ask(get_request(name, counters=True)))
+        return Counters()
 
     def forget(self, name: str) -> None:
         """Drop a device from the cache: it was deleted together with another one."""

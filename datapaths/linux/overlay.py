@@ -131,22 +131,19 @@ def dump_vrfs(links: Links) -> Iterator[Vrf]:
         yield Vrf(link.name, link.info.get("vrf_table") or 0 if link.up else 0)
 
 
-def ensure_vni(links: Links, vni: Vni, *, link_local: bool) -> None:
-    """Create or repair a VNI's bridge and VXLAN device, in its VRF, with its gateway addresses."""
+def ensure_vni(links: Links, vni: Vni, *, link_local: bool, all_named: bool = False) -> None:
+    """Create or repair a VNI's bridge and VXLAN device, in its VRF, with its gateway addresses.
+
+    `all_named`: no device of ours has another name than ours, so do not look for such.
+    """
     if not vni.local:
         raise OSError(errno.EINVAL, f"VNI {vni.vni} has no local VTEP address")
     if vni.vrf:
         links.get(vni.vrf)
-    if bool(links.find(vni.bridge)) != bool(links.find(vni.device)):
+    if not (all_named or (links.find(vni.bridge) and links.find(vni.device))):
         _remove_renamed(links, vni)
     _ensure_bridge(links, vni, link_local=link_local)
-    try:
-        _ensure_vxlan(links, vni)
-    except OSError as error:
-        if error.errno != errno.EEXIST:  # the kernel has a device with that VNI already
-            raise
-        _remove_renamed(links, vni)
-        _ensure_vxlan(links, vni)
+    _ensure_vxlan(links, vni)
 
 
 def remove_vni(links: Links, vni: Vni) -> None:
@@ -161,12 +158,15 @@ def _remove_renamed(links: Links, vni: Vni) -> None:
     A VXLAN device stores its VNI. A bridge shows its VNI by its name only, so a renamed bridge
     could belong to any VNI.
     """
-    for link in links.all():
-        number, other = link.info.get("vxlan_id"), link.name != vni.device
-        if (number == vni.vni and other and _marked(link, "vxlan")) or (
-            link.kind == "bridge" and not BRIDGE.fullmatch(link.name) and _marked(link, "vni")
-        ):
+    for link in links.renamed(_is_renamed):
+        if link.kind == "bridge" or link.info.get("vxlan_id") == vni.vni:
             links.delete(link.name)
+
+
+def _is_renamed(link: Link) -> bool:
+    if link.kind == "bridge":
+        return not BRIDGE.fullmatch(link.name) and _marked(link, "vni")
+    return _marked(link, "vxlan") and link.name != f"vx{link.info.get('vxlan_id')}"
 
 
 def _marked(link: Link, what: str) -> bool:

@@ -109,7 +109,8 @@ class Shadows:
             if known is None:
                 links.load()
                 return list(_tried(_overlay_work(links, shadow)))
-            return list(_tried(_overlay_work(links, shadow.beyond(known))))
+            work = _overlay_work(links, shadow.beyond(known), all_named=True)
+            return list(_tried(work))
 
     def differing(self, shadow: Shadow) -> list[ShadowFailure]:
         """Return what `ensure_base` and `ensure_overlay` would change."""
@@ -162,9 +163,10 @@ def _base_work(links: Links, shadow: Shadow) -> Iterator[Work]:
         yield vrf.name, (vrf.kind, vrf.key), partial(overlay.ensure_vrf, links, vrf, forwards=False)
 
 
-def _overlay_work(links: Links, shadow: Shadow) -> Iterator[Work]:
+def _overlay_work(links: Links, shadow: Shadow, *, all_named: bool = False) -> Iterator[Work]:
     for vni in shadow.vnis:
-        yield vni.bridge, (vni.kind, vni.key), partial(_ensure_vni, links, vni)
+        ensure = partial(_ensure_vni, links, vni, all_named=all_named)
+        yield vni.bridge, (vni.kind, vni.key), ensure
 
 
 def _changes_tenant(now: Vni, wanted: Vni) -> bool:
@@ -199,8 +201,8 @@ def _ensure_loopback(links: Links, addresses: tuple[Address, ...]) -> None:
     links.addresses.ensure_loopback()  # the address by which zebra reaches frr-bridge
 
 
-def _ensure_vni(links: Links, vni: Vni) -> None:
-    overlay.ensure_vni(links, vni, link_local=False)
+def _ensure_vni(links: Links, vni: Vni, *, all_named: bool) -> None:
+    overlay.ensure_vni(links, vni, link_local=False, all_named=all_named)
     if vni.layer == 2:
         _ensure_access(links, vni)
     else:

@@ -181,12 +181,15 @@ def test_known_device_that_is_gone_nevertheless_is_made(control: str) -> None:
     assert Shadows(control).dump() == after
 
 
-def test_two_renamed_devices_of_a_vni_are_replaced(control: str) -> None:
+@pytest.mark.parametrize("vxlan", ["name xvx110", "gone"])
+def test_renamed_bridge_of_a_vni_is_replaced(control: str, vxlan: str) -> None:
+    """Whatever happened to the VXLAN device: the renamed bridge would keep the gateway."""
     shadow = shadow_of((), (L2,), (LOOPBACK,))
     build(control, shadow)
-    for name in ("br110", "vx110"):
-        run(f"ip -n {control} link set {name} down")
-        run(f"ip -n {control} link set {name} name x{name}")
+    run(f"ip -n {control} link set br110 down")
+    run(f"ip -n {control} link set br110 name xbr110")
+    run(f"ip -n {control} link set vx110 down")
+    run(f"ip -n {control} link {'del vx110' if vxlan == 'gone' else f'set vx110 {vxlan}'}")
     build(control, shadow)
     assert Shadows(control).dump() == shadow
     assert not {"xbr110", "xvx110"} & names(control)

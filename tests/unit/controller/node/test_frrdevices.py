@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from unittest.mock import Mock
 
 import pytest
 
 from controller.intent.layout import Intent
 from controller.node.frrdevices import FrrDevices
-from datapaths.base import RowFailure
+from datapaths.base import RowFailure, Unavailable
 from datapaths.linux.picture import ADDED, SETTINGS
 from datapaths.linux.shadows import Shadow, ShadowFailure, Shadows
 from dualpath.model.kinds import Kind
@@ -30,10 +29,13 @@ class LookedAt(Shadows):
     def __init__(self) -> None:
         super().__init__("")
         self.vnis: list[int | None] = []
+        self.base: list[Shadow | None] = []  # what was known at each call of `ensure_base`
+        self.base_failures: list[ShadowFailure] = []
         self.failures: list[ShadowFailure] = []
 
     def ensure_base(self, shadow: Shadow, known: Shadow | None = None) -> list[ShadowFailure]:
-        return []
+        self.base.append(known)
+        return self.base_failures
 
     def ensure_overlay(self, shadow: Shadow, known: Shadow | None = None) -> list[ShadowFailure]:
         self.vnis.append(None if known is None else len(shadow.beyond(known).vnis))
@@ -44,9 +46,12 @@ class CountedTwins(NoTwins):
     def __init__(self) -> None:
         super().__init__()
         self.rounds = 0
+        self.error: Unavailable | None = None
 
     def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> Sequence[RowFailure]:
         self.rounds += 1
+        if self.error:
+            raise self.error
         return ()
 
 
@@ -147,27 +152,18 @@ async def test_vni_that_left_before_frr_was_configured_is_made_again(world: Worl
 
 async def test_address_of_a_vtep_alone_is_set(world: World) -> None:
     """A changed loopback is a difference, even if no VRF and no VNI is."""
-    looked: list[Shadow | None] = []
-
-    def ensure_base(shadow: Shadow, known: Shadow | None = None) -> list[ShadowFailure]:
-        looked.append(known)
-        return []
-
-    world.shadows.ensure_base = ensure_base  # type: ignore[method-assign]
     for text in ("100.64.0.1/32", "100.64.0.2/32"):
         port = Port("lo", addresses=(Address.parse(text),), loopback=True)
         intent = Intent(ports=(port,))
         await world.devices.ensure_base(intent)
         await world.devices.ensure_overlay(intent)
-    assert looked[0] is None
-    assert looked[1] is not None
+    assert world.shadows.base == [None, Shadow(loopback=(Address.parse("100.64.0.1/32"),))]
 
 
 async def test_first_look_after_the_watch_begins_is_at_all(world: World) -> None:
     """What was changed between a round and the start of the watch would not be seen."""
     await world.round(*MANY)
-    world.devices._drift.watch_only = Mock(return_value=True)  # type: ignore[method-assign]
-    await world.devices.watch_where_they_are()
+    await world.devices.watch_where_they_are()  # there is no namespace to watch
     await world.round(*MANY)
     assert world.looked_at() == [None, None]
 
@@ -179,3 +175,35 @@ async def test_look_at_all_is_timed_and_a_look_at_few_is_not(world: World) -> No
     assert before > 0
     await world.round(*MANY, ONE)
     assert world.devices.look_s == before
+
+
+async def test_change_between_the_two_steps_is_not_forgotten(world: World) -> None:
+    """FRR is configured between them, which can take minutes."""
+    await world.round(*MANY)
+    intent = Intent(vrfs=(RED,), vnis=(L3, *MANY, ONE))
+    await world.devices.ensure_base(intent)
+    world.devices._changed(CONTROL, "vrf")
+    await world.devices.ensure_overlay(intent)
+    world.shadows.base.clear()
+    await world.round(*MANY, ONE)
+    assert world.shadows.base == [None]
+
+
+async def test_vrf_that_failed_in_a_round_that_frr_ended_is_made_again(world: World) -> None:
+    await world.round(*MANY)
+    world.shadows.base_failures = [FAILED]
+    intent = Intent(vrfs=(RED, Vrf("blue", 2)), vnis=(L3, *MANY))
+    assert await world.devices.ensure_base(intent) == [FAILED]  # then FRR refuses its file
+    assert await world.devices.ensure_base(intent) == [FAILED]
+    assert world.shadows.base[-1] is None
+
+
+async def test_twins_that_an_error_left_half_made_are_looked_at_again(world: World) -> None:
+    await world.round()
+    world.twins.error = Unavailable("the datapath does not answer")
+    edited = Intent(ports=(Port("eth1", twin=True),))
+    with pytest.raises(Unavailable):
+        await world.devices.ensure_twins(edited.ports, edited)
+    world.twins.error = None
+    await world.devices.ensure_twins((), Intent())
+    assert world.twins.rounds == 3

@@ -12,6 +12,7 @@ import pytest
 from controller.intent.layout import Intent
 from controller.intent.schema import Owner
 from controller.intent.verdicts import Outcome
+from controller.node import provision
 from controller.node.mtu import underlay_mtu
 from controller.node.namespaces import NamespacePair
 from controller.node.provision import Provisioner
@@ -127,6 +128,29 @@ async def test_replaced_control_namespace_gets_the_configuration_again(world: Wo
     world.provisioner.namespace_renewed(of_frr=True)
     assert not world.provisioner._frr.configured(world.provisioner.intent.frr)
     assert world.provisioner._wake.is_set()
+
+
+async def test_edits_do_not_postpone_the_look_at_all_devices(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(provision, "_ROUND_S", 0.05)
+    monkeypatch.setattr(world.provisioner._devices, "look_at_all", lambda: looks.append(0))
+    monkeypatch.setattr(world.provisioner._devices, "watch_where_they_are", _nothing)
+    monkeypatch.setattr(world.provisioner._steps, "run", _nothing)
+    rounds = asyncio.create_task(world.provisioner._rounds())
+
+    def edited_and_looked() -> bool:
+        world.provisioner.replace(Intent())  # at every turn: no pause ever ends by itself
+        return len(looks) > 5
+
+    try:
+        await until(edited_and_looked)
+    finally:
+        rounds.cancel()
+
+
+async def _nothing(*_: object) -> None: ...
 
 
 def test_host_without_nics_has_no_underlay_mtu() -> None:
