@@ -299,7 +299,7 @@ class GroutDatapath:
     async def _until_gone(self, client: GroutClient) -> str:
         """Run the upkeep of one grout until any part of it fails; return why."""
         left = departures.Departures(client, lambda: self._drift.legs)
-        came = arrivals.Arrivals(client, lambda: self._drift.legs)
+        arrived = arrivals.Arrivals(client, lambda: self._drift.legs)
         return await _first_error(
             [
                 following.receive_events(client),
@@ -308,10 +308,10 @@ class GroutDatapath:
                 moves.watch_moves(client),
                 garbage.collect_garbage(client),
                 hosts.probe_hosts(client, self._home),
-                announcements.hear_hosts(client, self._home, came),
+                announcements.hear_hosts(client, self._home, arrived),
                 left.watch(),
                 left.forget(),
-                came.settle(),
+                arrived.run(),
             ]
         )
 

@@ -38,7 +38,7 @@ ip link set cable1 name eth1
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A node, and a spine that is none of ours."""
+    """A node, and a spine without Dualpath."""
 
     here: Machine
 

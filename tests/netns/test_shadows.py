@@ -162,7 +162,7 @@ def test_known_devices_are_not_looked_at(control: str) -> None:
     before = shadow_of((), (L2, replace(L2, vni=111)), (LOOPBACK,))
     after = shadow_of((), (replace(L2, mtu=1400), replace(L2, vni=112)), (LOOPBACK,))
     build(control, before)
-    run(f"ip -n {control} link set ac110 alias mine")  # nobody said so
+    run(f"ip -n {control} link set ac110 alias mine")  # not in `before`
     shadows = Shadows(control)
     assert shadows.ensure_base(after, before) == []
     assert {"br110", "br111"} & names(control) == {"br110"}

@@ -2,7 +2,7 @@
 
     node N: host leg 10.2N.0.1 -- [forwarding namespace] -- eth1 ==== peN | spine, 10.9.0.1
 
-The spine is an FRR that is none of ours. A node reaches 10.9.0.1 by what BGP tells it alone.
+The spine is an FRR without Dualpath. A node reaches 10.9.0.1 by what BGP tells it alone.
 """
 
 from __future__ import annotations

@@ -21,28 +21,30 @@ log = logging.getLogger(__name__)
 AGAIN_S = 5.0  # after a failure
 
 
-async def hear_hosts(client: GroutClient, home: Callable[[], str], came: Arrivals) -> None:
+async def hear_hosts(client: GroutClient, home: Callable[[], str], arrivals: Arrivals) -> None:
     """Let hosts take over remote addresses as soon as they announce them.
 
-    `home` returns the namespace that grout runs in. `came` is told whom grout itself answers.
+    `home` returns the namespace that grout runs in. It tells `arrivals` which hosts grout answers.
     """
     while True:
         try:
             where = await asyncio.to_thread(home)
             with open_neighbor_socket(where) as sock, Taps(where) as wires:
-                await _receive(client, sock, wires, came)
+                await _receive(client, sock, wires, arrivals)
         except (OSError, Unsupported) as error:
             log.debug("cannot receive announcements: %s; retrying", error)
         await asyncio.sleep(AGAIN_S)
 
 
-async def _receive(client: GroutClient, sock: socket.socket, wires: Taps, came: Arrivals) -> None:
+async def _receive(
+    client: GroutClient, sock: socket.socket, wires: Taps, arrivals: Arrivals
+) -> None:
     while True:
         frames = await receive(sock)
         for frame, source in frames:
             heard = decode(frame)
             if heard and (port := client.observer.takeovers.answered(source[0], heard)):
-                came.answered(port, heard.mac)
+                arrivals.answered(port, heard.mac)
             # Nearly no announcement is a takeover, so most do not wait for the turn.
             if heard and client.observer.takeovers.find(source[0], heard):
                 async with client.turn:

@@ -39,34 +39,36 @@ class Arrivals:
     def __init__(self, client: GroutClient, legs: Callable[[], Mapping[str, Leg]]) -> None:
         self._client = client
         self._legs = legs
-        self._came: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()  # port, MAC
+        self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()  # port, MAC
         client.observer.arrived = self._learned
 
     def answered(self, port: str, mac: bytes) -> None:
         """Note that grout sends a host's own announcement back out of its port, about now."""
-        asyncio.get_running_loop().call_later(ANSWER_S, self._came.put_nowait, (port, mac))
+        asyncio.get_running_loop().call_later(ANSWER_S, self._queue.put_nowait, (port, mac))
 
-    async def settle(self) -> None:
+    async def run(self) -> None:
         """Let the bridges of their hosts forget them behind the leg, until cancelled."""
         while True:
-            came = [await self._came.get()]
-            while not self._came.empty():
-                came.append(self._came.get_nowait())
-            for leg, macs in self._behind(came).items():
+            moved = [await self._queue.get()]
+            while not self._queue.empty():
+                moved.append(self._queue.get_nowait())
+            for leg, macs in self._behind(moved).items():
                 try:
                     await asyncio.to_thread(unlearn, leg, macs)
                 except OSError as error:
-                    log.debug("the bridge %s keeps hosts that came: %s", leg.bridge.name, error)
+                    log.debug(
+                        "the bridge %s still has hosts behind the leg: %s", leg.bridge.name, error
+                    )
 
     def _learned(self, entry: FdbEntry) -> None:
         if port := self._client.observer.ifaces.get(entry.iface):
-            self._came.put_nowait((port.name, entry.mac))
+            self._queue.put_nowait((port.name, entry.mac))
 
-    def _behind(self, came: list[tuple[str, bytes]]) -> dict[Leg, set[bytes]]:
+    def _behind(self, moved: list[tuple[str, bytes]]) -> dict[Leg, set[bytes]]:
         """Return the MACs behind each leg."""
         legs = self._legs()
         found: dict[Leg, set[bytes]] = {}
-        for port, mac in came:
+        for port, mac in moved:
             if leg := legs.get(port):
                 found.setdefault(leg, set()).add(mac)
         return found

@@ -38,7 +38,7 @@ ExecStart={command}
 """
 SPINE = """\
 [Unit]
-Description=the fabric's spine, an FRR that is none of ours
+Description=the fabric's spine, an FRR without Dualpath
 After=networking.service
 [Service]
 Type=exec
