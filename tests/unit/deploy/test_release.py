@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy import release
 from deploy.release import (
     ReleaseError,
     agree,
@@ -86,3 +87,21 @@ def test_sums_are_as_sha256sum_has_them(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x")
     write_sums(tmp_path)
     assert (tmp_path / "SHA256SUMS").read_text() == f"{hashlib.sha256(b'x').hexdigest()}  a\n"
+
+
+def test_release_of_a_changed_checkout_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(release, "_git", lambda *_: " M pyproject.toml\n")
+    with pytest.raises(release.ReleaseError, match=r"commit or undo.*\n.*pyproject\.toml"):
+        release.make(tmp_path / "out")
+
+
+def test_directory_that_is_no_release_is_not_replaced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(release, "_git", lambda *_: "")
+    (tmp_path / "thesis").write_text("years of work")
+    with pytest.raises(release.ReleaseError, match="is no release"):
+        release.make(tmp_path)
+    assert (tmp_path / "thesis").exists()
