@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from controller.kubernetes.client import ApiError, Client
 from controller.kubernetes.objects import Object
-from controller.kubernetes.reflector import Reflector, key
+from controller.kubernetes.reflector import Reflector
 from controller.operator import certificate
 from controller.operator.certificate import Pair
 
@@ -129,10 +129,10 @@ class Rotation:
             "data": certificate.to_data(pair),
         }
         if has is None:
-            stored = await self._client.create(self._collection, body)
+            request = self._client.create(self._collection, body)
         else:
-            stored = await self._client.replace(f"{self._collection}/{self._names.secret}", body)
-        self._secret.objects[key(stored)] = stored  # the watch shows it later
+            request = self._client.replace(f"{self._collection}/{self._names.secret}", body)
+        await self._secret.write((self._names.namespace, self._names.secret), request)
         self._notice()
 
     async def _publish(self, bundle: bytes) -> bool:
@@ -147,8 +147,8 @@ class Rotation:
         if not isinstance(webhooks, list) or not (changed := _believing(webhooks, wanted)):
             return False
         made = {**has, "webhooks": changed}
-        stored = await self._client.replace(f"{CONFIGURATIONS}/{name}", made)
-        self._configuration.objects[key(stored)] = stored
+        request = self._client.replace(f"{CONFIGURATIONS}/{name}", made)
+        await self._configuration.write(("", name), request)
         return True
 
 

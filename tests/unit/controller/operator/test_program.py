@@ -155,9 +155,13 @@ async def test_the_api_server_knows_both_cas_before_the_new_certificate_is_store
     first = stored(running)
     monkeypatch.setattr(rotation, "SPREAD_S", 0.3)
     monkeypatch.setattr(certificate, "RENEW_BEFORE", certificate.LIFE)
-    await running.put(NODES, "any")
     secret = running.objects[SECRETS][f"{NAMESPACE}/{NAME}-webhook"]
-    await running.put(SECRETS, f"{NAME}-webhook", namespace=NAMESPACE, **_rest(secret))
+    somebodys = {
+        "labels": {"looked": "at"}
+    }  # without a change nobody looks before the hour is over
+    await running.put(
+        SECRETS, f"{NAME}-webhook", namespace=NAMESPACE, metadata=somebodys, **_rest(secret)
+    )
     await until(lambda: bundle(running) != first["ca.crt"])
     told = base64.b64decode(bundle(running))
     assert told.endswith(base64.b64decode(first["ca.crt"]))
