@@ -37,7 +37,12 @@ class ReleaseError(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.release", description=__doc__)
-    parser.add_argument("--out", type=Path, default=OUT, help="the directory, made anew")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=OUT,
+        help="the directory to write; an earlier release in it is replaced",
+    )
     arguments = parser.parse_args()
     try:
         make(arguments.out)

@@ -40,11 +40,18 @@ class Arrivals:
         self._client = client
         self._legs = legs
         self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()  # port, MAC
+        self._waiting: set[tuple[str, bytes]] = set()  # each once, however often it announces
         client.observer.arrived = self._learned
 
     def answered(self, port: str, mac: bytes) -> None:
         """Note that grout sends a host's own announcement back out of its port, about now."""
-        asyncio.get_running_loop().call_later(ANSWER_S, self._queue.put_nowait, (port, mac))
+        if (port, mac) not in self._waiting:
+            self._waiting.add((port, mac))
+            asyncio.get_running_loop().call_later(ANSWER_S, self._answered, port, mac)
+
+    def _answered(self, port: str, mac: bytes) -> None:
+        self._waiting.discard((port, mac))
+        self._queue.put_nowait((port, mac))
 
     async def run(self) -> None:
         """Let the bridges of their hosts forget them behind the leg, until cancelled."""

@@ -64,7 +64,9 @@ async def test_mac_that_grout_learned_is_forgotten_behind_its_leg(world: World) 
 async def test_hosts_whose_announcement_grout_answers_are_forgotten_once(world: World) -> None:
     for port, mac in (("pe-e-111", ONE), ("pe-e-111", OTHER), ("pe-e-111", ONE), ("eth1", ONE)):
         world.arrivals.answered(port, mac)
+    assert len(world.arrivals._waiting) == 3  # a host that repeats itself is waited for once
     assert await forgotten(world, 2) == [(BLUE, ONE), (BLUE, OTHER)]
+    assert not world.arrivals._waiting
 
 
 async def test_leg_that_is_gone_does_not_stop_the_others(world: World) -> None:
