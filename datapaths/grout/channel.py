@@ -151,6 +151,32 @@ class Connection:
             raise Refused(type_, int(answer.errnos[0]))
         return bytes(answer.payloads[0])
 
+    async def subscribe(self, type_: str) -> list[Event]:
+        """Subscribe to a type of event. Returns the events that came before the response.
+
+        Those are of types subscribed to earlier. No event's type is as small as the id of a request
+        on this connection, which has few. Raises Refused and Unavailable.
+        """
+        number = self.api.types[type_]
+        payload = self.api.pack("gr_event_subscribe_req", suppress_self_events=True, ev_type=number)
+        id_ = self.number(1)
+        await self.send(request(id_, self.api.types["GR_EVENT_SUBSCRIBE"], payload))
+        early: list[Event] = []
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                while (first := self._framer.first_word()) != id_:
+                    if first is None:
+                        await self.receive()
+                    else:
+                        early.append(await self.event())
+        except TimeoutError:
+            raise Unavailable(f"grout hangs: no answer for {ANSWER_S:.0f} s") from None
+        answer = await self.run()
+        _expect(answer, id_, 1)
+        if answer.errnos[0]:
+            raise Refused(f"GR_EVENT_SUBSCRIBE to {type_}", int(answer.errnos[0]))
+        return early
+
     def number(self, count: int) -> int:
         """Return the first of `count` consecutive ids that no request in flight has."""
         if self._next + count >= 1 << 32:
@@ -347,38 +373,33 @@ class Channel:
 class EventStream:
     """A separate connection for events: an event has no id to tell it from a response."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, early: list[Event]) -> None:
         self._connection = connection
+        self._early = early  # arrived between the subscriptions
 
     @classmethod
     async def open(cls, path: str, types: Sequence[str]) -> Self:
         """Connect and subscribe, but not to events that this process causes."""
         connection = await Connection.open(path)
+        early: list[Event] = []
         try:
             for type_ in types:
-                await connection.call(
-                    "GR_EVENT_SUBSCRIBE",
-                    connection.api.pack(
-                        "gr_event_subscribe_req",
-                        suppress_self_events=True,
-                        ev_type=connection.api.types[type_],
-                    ),
-                )
+                early += await connection.subscribe(type_)
         except Refused as error:
             connection.close()
             raise Unavailable(str(error)) from error
         except BaseException:
             connection.close()
             raise
-        return cls(connection)
+        return cls(connection, early)
 
     def close(self) -> None:
         self._connection.close()
 
     async def read(self) -> list[Event]:
         """Wait for events; return all that have arrived. Raises Unavailable when grout closes."""
-        first = await self._connection.event()
-        return [first, *self._connection.events()]
+        found, self._early = self._early, []
+        return [*(found or [await self._connection.event()]), *self._connection.events()]
 
 
 async def _connect(path: str) -> socket.socket:

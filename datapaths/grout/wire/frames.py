@@ -19,6 +19,7 @@ from dualpath.model.routes import U8, U32
 REQUEST = struct.Struct("=III")  # id, type, payload length
 RESPONSE = struct.Struct("=III")  # id of the request, errno, payload length
 EVENT = struct.Struct("=I4xQ")  # type, payload length
+WORD = struct.Struct("=I")
 
 HIGHEST_ERRNO = 4095  # MAX_ERRNO in linux/err.h
 
@@ -89,6 +90,12 @@ class Framer:
             return None
         self._start = end
         return Event(fields[0], bytes(self._buffer[begin:end]))
+
+    def first_word(self) -> int | None:
+        """Return the next frame's first word: the id of a response, or the type of an event."""
+        if len(self._buffer) - self._start < WORD.size:
+            return None
+        return int(WORD.unpack_from(self._buffer, self._start)[0])
 
     def _header(self, header: struct.Struct) -> tuple[int, ...] | None:
         if len(self._buffer) - self._start < header.size:
