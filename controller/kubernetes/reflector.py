@@ -65,10 +65,13 @@ class Reflector:
         self.listed = False  # at least once
         self.problem = ""  # why the objects may be out of date
         self._again = False
-        self._stream: asyncio.Timeout | None = None
+        self._stream: asyncio.Timeout | None = None  # of an open one
 
     def list_again(self) -> None:
-        """End the stream, and list."""
+        """End the stream, and list. A stream that is being opened ends when it is open.
+
+        httpcore does not close a connection whose opening is cancelled.
+        """
         self._again = True
         if self._stream is not None:
             self._stream.reschedule(0.0)
@@ -148,9 +151,16 @@ class Reflector:
     async def _watch(self, version: str) -> str:
         """Follow one stream to its end; return the version from which to go on."""
         seconds = random.randint(*STREAM_S)
-        stream = self._client.watch(self._path, version, seconds, self._reached, **self._selectors)
+
+        def opened() -> None:
+            self._reached()
+            self._stream = timeout
+            if self._again:
+                self.list_again()
+
+        stream = self._client.watch(self._path, version, seconds, opened, **self._selectors)
         try:
-            async with asyncio.timeout(None) as self._stream:
+            async with asyncio.timeout(None) as timeout:
                 async for event, found in stream:
                     version = str(found["metadata"].get("resourceVersion") or version)
                     if event != "BOOKMARK":

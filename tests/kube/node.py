@@ -22,7 +22,6 @@ from controller.kubernetes.cluster import from_kubeconfig
 from controller.kubernetes.mirror import NODE_INDEX
 from controller.kubernetes.statics import Files
 from dualpath.model.view import ResourceStatus
-from tests.fakes.apiserver import collect_connections
 from tests.kube.server import ApiServer
 
 MTU = 1500
@@ -68,7 +67,6 @@ class Node:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task  # raises whatever ended it before
-            collect_connections()
 
     @property
     def files(self) -> set[str]:

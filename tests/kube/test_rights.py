@@ -23,7 +23,6 @@ from controller.kubernetes.objects import NODE_STATUSES, Collection
 from controller.kubernetes.statics import Files
 from controller.operator.program import Program
 from controller.operator.settings import parse
-from tests.fakes.apiserver import collect_connections
 from tests.fakes.ports import free_port
 from tests.fakes.waiting import until
 from tests.kube.node import Node
@@ -141,7 +140,6 @@ async def operator(server: ApiServer) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        collect_connections()
 
 
 async def seen(server: ApiServer, path: str, holds: Callable[[Any], object]) -> None:

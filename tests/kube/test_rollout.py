@@ -22,7 +22,6 @@ from controller.kubernetes.objects import Collection
 from controller.operator import conductor
 from controller.operator.program import Program
 from controller.operator.settings import parse
-from tests.fakes.apiserver import collect_connections
 from tests.fakes.waiting import until
 from tests.kube.node import Node, number
 from tests.kube.server import ApiServer, KubectlError
@@ -56,12 +55,10 @@ def cluster(defined: ApiServer) -> Iterator[ApiServer]:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agents, "REPORT_S", 0.2)
     monkeypatch.setattr(conductor, "GATHER_S", 0.1)
     monkeypatch.setattr(conductor, "TICK_S", 0.5)
-    yield
-    collect_connections()
 
 
 @pytest.fixture

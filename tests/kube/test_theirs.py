@@ -20,7 +20,6 @@ from controller.kubernetes.client import Client
 from controller.kubernetes.cluster import from_kubeconfig
 from controller.kubernetes.statics import Files
 from dualpath.model.view import ResourceStatus
-from tests.fakes.apiserver import collect_connections
 from tests.fakes.waiting import until
 from tests.kube.node import number
 from tests.kube.server import ApiServer, KubectlError
@@ -104,7 +103,6 @@ async def node(
     yield made
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    collect_connections()
 
 
 async def run(server: ApiServer, *arguments: str, given: str | None = None) -> str:

@@ -121,6 +121,20 @@ async def test_a_stream_with_an_outdated_view_is_ended_by_a_list(world: World) -
     await until(lambda: "green" in world.names)
 
 
+async def test_a_stream_that_is_being_opened_is_not_cancelled(world: World) -> None:
+    await until(lambda: world.count(f"GET {PATH} watch") == 1)
+    world.server.silent = True
+    await world.server.cut()
+    await until(lambda: world.count(f"GET {PATH} watch") == 2)
+    world.reflector.list_again()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert world.count(f"GET {PATH}") == 1
+    world.server.silent = False
+    await world.server.cut()
+    await until(lambda: world.count(f"GET {PATH}") == 2)
+
+
 async def test_a_list_that_fails_is_repeated_though_a_version_is_known(world: World) -> None:
     await until(lambda: world.count(f"GET {PATH} watch") == 1)
     world.server.objects[PATH]["team/red"]["status"] = {"nodes": []}
