@@ -36,7 +36,7 @@ from controller.start.backends import Backend
 from controller.start.second import note_loss
 from controller.start.switching import Parts, Switching
 from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
-from dualpath.bus.subscriber import Subscriber
+from dualpath.bus.subscriber import TICK_S, Subscriber
 from dualpath.model import events
 from dualpath.model.records import RecordBatch
 from dualpath.model.routes import Op, RouteBatch
@@ -48,7 +48,6 @@ from dualpath.rpc.listen import Tls
 
 log = logging.getLogger(__name__)
 
-_TICK_S = 0.5
 _START_S = 30.0  # before a log line reports the wait; grout maps and clears its memory
 _START_AGAIN_S = 0.2
 
@@ -207,7 +206,7 @@ class Daemon:
             await self._begin()
             group.create_task(self._first.reconciler.run())
             group.create_task(self._learn())
-            group.create_task(self._every(_TICK_S, self._tick))
+            group.create_task(self._every(TICK_S, self._tick))
             if self._switching:
                 group.create_task(self._switching.run())
             if self._settings.bridge == "child":

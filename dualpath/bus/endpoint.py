@@ -41,9 +41,23 @@ class Endpoint:
             self._look_soon()
         return True
 
+    def waiting(self) -> bool:
+        """Report whether a received message is queued."""
+        return self._ready(zmq.POLLIN)
+
+    def connected(self) -> bool:
+        """Report whether a message could be sent now."""
+        return self._ready(zmq.POLLOUT)
+
     def close(self) -> None:
         self._loop.remove_reader(self._fd)
         self._socket.close(linger=200)
+
+    def _ready(self, events: int) -> bool:
+        if self._socket.closed:
+            return False
+        self._look_soon()  # reading the state consumes the edge
+        return bool(self._socket.getsockopt(zmq.EVENTS) & events)
 
     def _look_soon(self) -> None:
         if not self._looking:

@@ -28,13 +28,18 @@ _QUEUE = 10_000  # messages in ZeroMQ's queue; credit keeps it much shorter
 
 
 class Publisher:
-    """Sends to the controller that subscribed last. Call `listen` first."""
+    """Sends to the controller that subscribed last. Call `listen` first.
+
+    A controller that gets no answer subscribes again. Of the requests that queued meanwhile, only
+    the newest is answered: an answer contains all rows, so the others would only delay it further.
+    """
 
     def __init__(self, on_event: Callable[[events.FromController], None]) -> None:
         self.epoch = secrets.randbits(63)
         self.credit = 0
         self._on_event = on_event
         self._subscriber = b""
+        self._asked: tuple[bytes, events.Subscribe] | None = None  # not answered yet
         self._refused = b""  # the last controller of another version; each is logged once
         self._sequence = 0
         self._endpoint: Endpoint | None = None
@@ -106,21 +111,41 @@ class Publisher:
             self._name.remove()
 
     def _receive(self, frames: list[bytes]) -> None:
-        sender, data = frames[0], frames[-1]
+        sender = frames[0]
+        event = self._decoded(sender, frames[-1])
+        if isinstance(event, events.Subscribe):
+            if self._asked and self._asked[0] != sender:
+                self._subscribe()
+            self._asked = sender, event
+        elif event:
+            self._subscribe()
+            self._take(sender, event)
+        if self._endpoint is None or not self._endpoint.waiting():
+            self._subscribe()
+
+    def _decoded(self, sender: bytes, data: bytes) -> events.FromController | None:
+        """Return the event, None if it is not one of ours."""
         try:
-            event = wire.decode_from_controller(data)
+            return wire.decode_from_controller(data)
         except wire.VersionError as error:
             if sender != self._refused:
                 self._refused = sender
                 log.warning("bus: %s; not answering, so that it replaces this frr-bridge", error)
-            return
         except wire.BusError as error:
             log.warning("bus: %s; dropped the message", error)
+        return None
+
+    def _subscribe(self) -> None:
+        """Start the subscription that was requested last, if any."""
+        if self._asked is None:
             return
-        if isinstance(event, events.Subscribe):
-            self._subscriber, self._sequence, self.credit = sender, 0, event.credit
-        elif sender != self._subscriber:
+        (self._subscriber, event), self._asked = self._asked, None
+        self._sequence, self.credit = 0, event.credit
+        self._on_event(event)
+
+    def _take(self, sender: bytes, event: events.FromController) -> None:
+        if sender != self._subscriber:
             return  # an earlier subscriber, or one of an earlier frr-bridge
-        elif isinstance(event, events.Credit) and event.epoch == self.epoch:
+        if isinstance(event, events.Credit) and event.epoch == self.epoch:
             self.credit += event.batches
         self._on_event(event)

@@ -1,4 +1,12 @@
-"""The controller's end of the bus: subscribe, check sequence numbers, resubscribe after a loss."""
+"""The controller's end of the bus: subscribe, check sequence numbers, resubscribe after a loss.
+
+frr-bridge answers a subscription with all rows. If it gets too little CPU for that, or the kernel
+blocks it, requests must not come faster than it can answer. So two waits double while it is slow,
+and are the first again once it is not:
+
+    silence until it counts as lost   3 s   6 s  12 s  24 s  30 s   3 s after a minute without loss
+    pause between two requests        1 s   2 s   4 s   8 s         1 s after each connection
+"""
 
 from __future__ import annotations
 
@@ -17,8 +25,12 @@ log = logging.getLogger(__name__)
 CREDIT = 16
 """Batches in flight: enough to keep both processes busy, and a bound on memory."""
 
-SILENT_TICKS = 6  # half a second each; frr-bridge sends `alive` every second
+TICK_S = 0.5
+SILENT_TICKS = 6  # frr-bridge sends `alive` every second
+SILENT_MOST_TICKS = 60
+STEADY_TICKS = 120
 ASK_TICKS = 2
+ASK_MOST_TICKS = 16
 
 
 class Subscriber:
@@ -48,6 +60,10 @@ class Subscriber:
         self._epoch = 0
         self._sequence = 0
         self._silent = SILENT_TICKS  # ticks since the last message
+        self._patience = SILENT_TICKS  # until a connected frr-bridge counts as lost
+        self._steady = 0  # ticks since it was lost
+        self._pause = ASK_TICKS  # until the next request, if this one is not answered
+        self._ask_in = 0
         self._refused = ""  # the last version error; each is logged once
         socket: Any = zmq.Context.instance().socket(zmq.DEALER)
         socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing while frr-bridge is not connected
@@ -57,19 +73,34 @@ class Subscriber:
         self._endpoint = Endpoint(socket, self._receive)
 
     def tick(self) -> None:
-        """Notice silence, and subscribe again. Call it about twice a second.
+        """Notice silence, and subscribe again. Call it every `TICK_S`.
 
         It counts ticks, not seconds: if this process itself was stopped, frr-bridge was not silent.
         """
         self._silent += 1
-        if self._silent <= SILENT_TICKS:
+        if self.connected:
+            self._steady += 1
+            if self._steady == STEADY_TICKS:
+                self._patience = SILENT_TICKS
+        if self._silent <= (self._patience if self.connected else SILENT_TICKS):
             return
         if self.connected:
-            self.connected = False
-            log.warning("bus: no message from frr-bridge for 3 s; subscribing again")
-            self._on_lost()
-        if (self._silent - SILENT_TICKS) % ASK_TICKS == 1:
+            self._lost()
+        if not self._endpoint.connected():  # what was requested before is lost
+            self._pause, self._ask_in = ASK_TICKS, 0
+            return
+        self._ask_in -= 1
+        if self._ask_in <= 0:
             self.subscribe()
+            self._ask_in, self._pause = self._pause, min(2 * self._pause, ASK_MOST_TICKS)
+
+    def _lost(self) -> None:
+        silent_s = self._patience * TICK_S
+        log.warning("bus: no message from frr-bridge for %d s; subscribing again", silent_s)
+        self.connected = False
+        self._steady, self._patience = 0, min(2 * self._patience, SILENT_MOST_TICKS)
+        self._pause, self._ask_in = ASK_TICKS, 0
+        self._on_lost()
 
     def subscribe(self) -> None:
         """Request all rows from the start."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import zmq
 
 from dualpath.bus import publisher
 from dualpath.bus.publisher import Publisher
-from dualpath.bus.subscriber import CREDIT, SILENT_TICKS, Subscriber
+from dualpath.bus.subscriber import (
+    CREDIT,
+    SILENT_MOST_TICKS,
+    SILENT_TICKS,
+    STEADY_TICKS,
+    TICK_S,
+    Subscriber,
+)
 from dualpath.model import events
 from dualpath.model.layer2 import Flood
 from dualpath.model.records import RecordBatch
@@ -69,6 +78,9 @@ class World:
         self.received.append(event)
         if isinstance(event, events.Subscribe):
             self.bridge.send(events.SessionChanged(number=1, state="live"))
+
+    def requests(self) -> int:
+        return sum(isinstance(event, events.Subscribe) for event in self.received)
 
     async def subscribed(self) -> Controller:
         made = self.controller()
@@ -188,6 +200,72 @@ async def test_silent_bridge_is_lost_once_and_asked_again(world: World) -> None:
     assert (controller.end.connected, controller.lost) == (False, 1)
     await until(lambda: len(controller.subscriptions) > times)
     assert controller.end.connected
+
+
+class SlowWorld(World):
+    """A bridge that needs five seconds for each subscription; the controller's time goes on."""
+
+    slow: Controller | None = None
+
+    def _take(self, event: events.FromController) -> None:
+        if self.slow and isinstance(event, events.Subscribe):
+            for _ in range(int(5 / TICK_S)):
+                self.slow.end.tick()
+        super()._take(event)
+
+
+async def test_slow_bridge_is_not_asked_faster_than_it_answers(tmp_path: Path) -> None:
+    """It was asked five times for each answer, and so never came to an end."""
+    world = SlowWorld(tmp_path)
+    try:
+        controller = world.slow = world.controller()
+        await until(lambda: bool(controller.subscriptions), again=controller.end.tick)
+        controller.end.send(LAST)  # comes after all requests
+        await until(lambda: LAST in world.received or world.requests() > 20)
+        assert world.requests() <= 5
+        for _ in range(SILENT_TICKS):
+            controller.end.tick()
+        assert controller.end.connected
+    finally:
+        world.close()
+
+
+async def test_only_the_newest_of_queued_requests_is_answered(world: World) -> None:
+    controller = await world.subscribed()
+    before, times = world.requests(), len(controller.subscriptions)
+    assert world.bridge._endpoint
+    fd = world.bridge._socket.getsockopt(zmq.FD)
+    loop = asyncio.get_running_loop()
+    loop.remove_reader(fd)  # the bridge is busy
+    for _ in range(20):
+        controller.end.subscribe()
+    controller.end._endpoint.send(b"\xff\xff")
+    loop.add_reader(fd, world.bridge._endpoint._look)
+    controller.end.send(LAST)
+    await until(lambda: LAST in world.received)
+    await until(lambda: len(controller.subscriptions) > times)
+    assert world.requests() - before < 20
+    assert world.received[-1] == LAST
+
+
+async def test_patience_grows_with_each_loss_and_shrinks_after_a_minute(world: World) -> None:
+    controller = await world.subscribed()
+
+    async def silence() -> int:
+        """Return the ticks until the bridge counted as lost, and let it answer."""
+        lost, ticks = controller.lost, 0
+        while controller.lost == lost:
+            controller.end.tick()
+            ticks += 1
+        times = len(controller.subscriptions)
+        await until(lambda: len(controller.subscriptions) > times)
+        return ticks - 1
+
+    assert [await silence() for _ in range(6)] == [6, 12, 24, 48, SILENT_MOST_TICKS, 60]
+    for _ in range(STEADY_TICKS):
+        controller.end.tick()
+        controller.end._silent = 0  # it sends its heartbeats
+    assert await silence() == SILENT_TICKS
 
 
 async def test_absent_bridge_is_never_reported_lost(tmp_path: Path) -> None:
