@@ -26,6 +26,7 @@ LAB = (PYTHON, "-m", "tests.lab")
 PYTEST = (PYTHON, "-m", "pytest", "-q", "-rfEs", "-o", "faulthandler_timeout=120")
 LIMIT_S = 1800  # of a part on this machine, where some minutes are usual
 LAB_LIMIT_S, ALL_LIMIT_S = 2400, 3600  # of a guest; with the long scenarios
+HANGS_S = 300  # a unit test that takes longer ends the part
 TIMED_OUT = 124  # as timeout(1) has it
 WITHOUT_ROOT = (
     "Left out, as only root may make network namespaces: the tests in namespaces, those with a "
@@ -148,6 +149,8 @@ def _run(step: Step) -> Part:
     if step.tally:
         directory = IN_GUEST if step.tally.startswith("lab") else str(TALLIES)
         command += ["-p", "tests.everything.tally", f"--tally={directory}/{step.tally}"]
+    if step == UNIT:
+        command += [f"--hangs={HANGS_S}"]
     started = time.monotonic()
     code = _call(command)
     return Part(step.title, _tests(step, code), time.monotonic() - started)

@@ -5,19 +5,26 @@ several of which share a directory, so the names of files are random.
 """
 
 import json
+import os
+import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from tests.everything.hangs import Watch
 from tests.everything.summary import Outcome, Test
 
 MESSAGE_LENGTH = 400
+HUNG = 124  # this process ends with it, as timeout(1) does
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--tally", metavar="DIRECTORY", help="leave every test's outcome there")
+    parser.addoption(
+        "--hangs", metavar="SECONDS", type=float, help="end the run when a test takes longer"
+    )
     parser.addoption(
         "--not-run-in",
         metavar="DIRECTORY",
@@ -28,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     directory = config.getoption("tally")
     if directory is not None:
-        config.pluginmanager.register(Tally(Path(directory)))
+        config.pluginmanager.register(Tally(Path(directory), config.getoption("hangs")))
 
 
 def read(directory: Path) -> list[Test]:
@@ -47,12 +54,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Tally:
-    """Writes one file when the session ends; a session that is killed leaves none."""
+    """Writes one file when the session ends, or a test hangs; one that is killed leaves none."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, hangs_s: float | None) -> None:
         self._directory = directory
+        self._watch = Watch(hangs_s, self._hung) if hangs_s else None
         self._tests: dict[str, Test] = {}
         self._seconds: defaultdict[str, float] = defaultdict(float)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if self._watch:
+            self._watch.begins(nodeid)
+
+    def pytest_runtest_logfinish(self) -> None:
+        if self._watch:
+            self._watch.ends()
+
+    def _hung(self, name: str, where: str) -> None:
+        """Write what there is, with the test that hangs as failed, and end the process."""
+        self._keep(name, Outcome.FAILED, f"hangs: {where}")
+        self.pytest_sessionfinish()
+        # Captured output is lost, but not the descriptor that the capture took it from.
+        print(f"\n{name} hangs, and ends the run: {where}", file=sys.__stderr__, flush=True)
+        os._exit(HUNG)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._seconds[report.nodeid] += report.duration
