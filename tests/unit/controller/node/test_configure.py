@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import pytest
 
@@ -20,7 +21,13 @@ class World:
         self.asked: list[Configure] = []
         self._there = there
         self.wanted: list[bytes] = []
-        self.frr = FrrConfiguration(self._tell, self.wanted.append)
+        self.read_only = False  # the state directory
+        self.frr = FrrConfiguration(self._tell, self._forget_other)
+
+    def _forget_other(self, wanted: bytes) -> None:
+        if self.read_only:
+            raise OSError(errno.EROFS, "Read-only file system")
+        self.wanted.append(wanted)
 
     def _tell(self, event: Configure) -> bool:
         self.asked.append(event)
@@ -65,6 +72,24 @@ async def test_no_other_configuration_is_left_for_a_router_alone(world: World) -
     world.frr.forget("another bridge")
     await world.ensure(OTHER)
     assert world.wanted == [to_json(ONE), to_json(OTHER)]
+
+
+async def test_file_of_another_configuration_is_removed_later_if_it_cannot_be_now(
+    world: World,
+) -> None:
+    world.read_only = True
+    world.frr.intend(ONE)
+    world.read_only = False
+    world.frr.intend(ONE)
+    assert world.wanted == [to_json(ONE)]
+
+
+async def test_each_refusal_removes_what_an_earlier_request_left(world: World) -> None:
+    """frr-bridge may have answered the earlier request, and stored it, after the removal."""
+    await world.ensure(ONE)
+    for refusals in (1, 2):
+        await world.ensure(OTHER, ok=False)
+        assert world.wanted == [to_json(ONE), to_json(OTHER), *[to_json(OTHER)] * refusals]
 
 
 async def test_reply_to_an_earlier_request_is_ignored(world: World) -> None:
