@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn
 
@@ -148,8 +147,10 @@ class Switcher:
             active = self._ports.speaker(target.ports)
             self._ports.save(replace(target, active=active.name))
         except BaseException as error:
-            await _to_the_end(self._roll_back(before, tell))
-            self._durations["rolled_back"].add(self._at.now() - began)
+            try:
+                await _to_the_end(self._roll_back(before, tell))
+            finally:
+                self._durations["rolled_back"].add(self._at.now() - began)
             if isinstance(error, DatapathError | OSError):
                 raise SwitchFailed(_reason(error)) from error
             raise
@@ -251,9 +252,14 @@ def _reason(error: BaseException) -> str:
 
 
 async def _to_the_end(work: Awaitable[None]) -> None:
-    """Await work to its end, however often the caller is cancelled."""
+    """Await work to its end, however often the caller is cancelled; then it is."""
     task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
     while not task.done():
-        with suppress(asyncio.CancelledError):
+        try:
             await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
     task.result()
+    if cancelled:
+        raise cancelled

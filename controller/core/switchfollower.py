@@ -97,10 +97,11 @@ class Follower:
                 await asyncio.wait([work], timeout=LOOK_S)
                 if self._wanted() != to:
                     work.cancel()
-        finally:
+        except asyncio.CancelledError:
             work.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError):  # again
                 await asyncio.wait([work])
+            raise
         self._conclude(work, to)
 
     def _conclude(self, work: asyncio.Task[None], to: str) -> None:

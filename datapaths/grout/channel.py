@@ -248,7 +248,8 @@ class Channel:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if task.cancelled():
+            caller = asyncio.current_task()
+            if task.cancelled() and not (caller and caller.cancelling()):
                 raise Unavailable(self.broken) from None
             await asyncio.wait([task])
             raise

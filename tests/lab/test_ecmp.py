@@ -1,18 +1,22 @@
 """Two uplinks: losing one updates the nexthop group only, and writes no route."""
 
+import ipaddress
+import json
 import time
+from contextlib import suppress
 from functools import partial
 
 import pytest
 
-from tests.lab.fabric import DEFAULT, Fabric
+from tests.lab.fabric import Fabric, Options, Pe
 from tests.lab.ping import flows
 from tests.lab.plan import Topology
+from tests.lab.processes import run
 from tests.lab.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))]
 
-FABRIC = (Topology(spines=2), DEFAULT)
+FABRIC = (Topology(spines=2), Options(controller=("--record={state}/recording.pcapng",)))
 REACTION_S = 2.0  # until the far end hears of it, what it sends over that spine is lost
 
 
@@ -39,9 +43,28 @@ def test_lost_uplink_updates_the_group_only(fabric: Fabric) -> None:
         both = {"eth1", "eth2"}
         wait_until(lambda: pe1.view.uplinks_to(pe2.plan.vtep) == both, "both legs are back", 60)
         written = [line for line in routes() if "nh_info" not in line]
-    assert written == [], "\n".join(written)
+    # Seen once, with too little CPU: bgpd withdrew two routes, and announced them 40 ms later.
+    withdrawn = withdrawn_by_frr(pe1) if written else set()
+    ours = [line for line in written if not withdrawn & prefixes_in(line)]
+    assert ours == [], "\n".join(written)
     for result in results:
         # At the cut; and at the return, when a spine's bgpd announces what zebra has not installed.
         spans = result.lost_spans()
         assert len(spans) <= 2, result
         assert all(last - first < REACTION_S for first, last in spans), result
+
+
+def prefixes_in(line: str) -> set[str]:
+    """Return the prefixes in a line of `ip monitor` or `grcli events show`."""
+    found = set()
+    for word in line.split():
+        with suppress(ValueError):
+            found.add(str(ipaddress.ip_network(word)))
+    return found
+
+
+def withdrawn_by_frr(pe: Pe) -> set[str]:
+    """Return the prefixes that a replay of what FRR sent removes."""
+    lines = run(["dualpath", "replay", str(pe.plan.state / "recording.pcapng"), "-o", "json"])
+    operations = [json.loads(line) for line in lines.splitlines()]
+    return {it["row"] for it in operations if (it["kind"], it["op"]) == ("route", "-")}

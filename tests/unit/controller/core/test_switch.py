@@ -330,6 +330,22 @@ async def test_error_at_any_step_ends_on_the_former_datapath(bed: Bed, step: str
     assert bed.is_whole(dpdk=True)
 
 
+async def test_cancellation_of_a_roll_back_waits_for_its_end_and_is_not_lost(bed: Bed) -> None:
+    work = asyncio.create_task(bed.switcher.switch(DPDK, bed.tell))
+
+    def at(step: str) -> None:
+        if step == Step.VERIFY:
+            raise Unavailable("it broke")
+        if step == Step.ROLL_BACK:
+            asyncio.get_running_loop().call_soon(work.cancel)
+
+    bed.at = at
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert bed.is_whole(dpdk=False)
+    assert bed.saved == SwitchState("memory")
+
+
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("back", [False, True])
 async def test_cancellation_at_any_step_ends_on_the_former_datapath(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from typing import cast
 
 import pytest
 
 from controller.core import switchfollower
+from controller.core.switch import Switcher
 from controller.core.switchcontracts import SwitchState
 from controller.core.switchfollower import FIRST_S, Follower
 from datapaths.base import Unavailable
-from dualpath.model.switch import Order, SwitchRefused
+from dualpath.model.switch import Order, SwitchRefused, Tell
 from tests.fakes.waiting import until
 from tests.unit.controller.core.test_switch import Bed, started
 
@@ -138,6 +140,35 @@ async def test_end_of_the_controller_rolls_back(manifests: Manifests) -> None:
         await asyncio.wait_for(work, 5)
     assert bed.is_whole(dpdk=False)
     assert bed.saved == SwitchState("memory")
+
+
+class Ending:
+    """Cancels the follower some turns of the event loop after the end of a switch."""
+
+    def __init__(self, turns: int) -> None:
+        self.turns = turns
+        self.work: asyncio.Task[None] | None = None
+
+    def forwards_by(self) -> str:
+        return ""
+
+    async def switch(self, _: Order, __: Tell) -> None:
+        self._later(self.turns)
+
+    def _later(self, turns: int) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(self._later, turns - 1)
+        elif self.work:
+            self.work.cancel()
+
+
+@pytest.mark.parametrize("turns", range(1, 8))
+async def test_end_of_the_controller_at_the_end_of_a_switch_is_not_lost(turns: int) -> None:
+    switcher = Ending(turns)
+    follower = Follower(cast("Switcher", switcher), lambda: "dpdk", lambda: 0.0, asyncio.sleep)
+    switcher.work = asyncio.create_task(follower.run())
+    await asyncio.wait([switcher.work], timeout=5)
+    assert switcher.work.cancelled()
 
 
 def at_move(bed: Bed, call: Callable[[], object]) -> None:
