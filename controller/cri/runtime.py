@@ -59,7 +59,8 @@ class Runtime:
 
     async def _call(self, method: Any, request: object) -> Any:  # noqa: ANN401 - of gRPC
         try:
-            return await asyncio.wait_for(method(request, timeout=CALL_S), 2 * CALL_S)
+            async with asyncio.timeout(2 * CALL_S):
+                return await method(request, timeout=CALL_S)
         except grpc.aio.AioRpcError as error:
             details = " ".join((error.details() or error.code().name).split())
             raise NoAnswer(details[:200]) from None

@@ -101,7 +101,8 @@ class Feed:
             number = self._board.number
             yield "".join(texts) or ": alive\n\n"
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), ALIVE_S)
+                async with asyncio.timeout(ALIVE_S):
+                    await news.wait()
 
     async def run(self) -> None:
         """Look and follow, for ever."""
