@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 _ROUND_S = 10.0  # after this, a round looks at all devices, if that takes little time
 _RETRY_S = 2.0
+_LONGEST_RETRY_S = 30.0
+_RETRY_SHARE = 5  # what failed is looked at with everything else
 _LONGEST_S = 300.0  # a look at many VNIs is long: pause in proportion, up to this
 _SHARE = 100
 _DRIFT_REST_S = 0.5  # the longest pause before a round that drift causes
@@ -196,11 +198,13 @@ class Provisioner:
                 outcome.problem = str(error)
             self._conclude(intent, before, outcome)
             self._took_s = clock() - began
-            rest_s = min(max(_ROUND_S, _SHARE * self._devices.look_s), _LONGEST_S)
+            look_s = self._devices.look_s
+            rest_s = min(max(_ROUND_S, _SHARE * look_s), _LONGEST_S)
+            retry_s = min(max(_RETRY_S, _RETRY_SHARE * look_s), _LONGEST_RETRY_S)
             await self._devices.watch_where_they_are()
             left_s = max(looked + rest_s - clock(), _RETRY_S)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_RETRY_S if outcome.failed else left_s):
+                async with asyncio.timeout(retry_s if outcome.failed else left_s):
                     await self._wake.wait()
 
     def _conclude(self, intent: Intent, before: Outcome, outcome: Outcome) -> None:

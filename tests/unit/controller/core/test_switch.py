@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -305,8 +306,7 @@ async def test_node_that_is_not_ready_is_not_switched(bed: Bed) -> None:
 STEPS = ["start", *(str(step) for step in (Step.PREPARE, Step.MOVE, Step.VERIFY))]
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize(("step", "nth"), [*product(STEPS, (1,)), *product(STEPS[1:], (2,))])
 async def test_error_at_any_step_ends_on_the_former_datapath(bed: Bed, step: str, nth: int) -> None:
     seen = 0
 
@@ -317,8 +317,6 @@ async def test_error_at_any_step_ends_on_the_former_datapath(bed: Bed, step: str
             raise Unavailable("it broke")
 
     bed.at = at
-    if step == "start" and nth == 2:
-        return
     with pytest.raises(SwitchFailed, match="it broke"):
         await bed.switch(DPDK)
     assert bed.is_whole(dpdk=False)
@@ -334,16 +332,15 @@ async def test_cancellation_of_a_roll_back_waits_for_its_end_and_is_not_lost(bed
     work = asyncio.create_task(bed.switcher.switch(DPDK, bed.tell))
 
     def at(step: str) -> None:
-        if step == Step.VERIFY:
-            raise Unavailable("it broke")
         if step == Step.ROLL_BACK:
             asyncio.get_running_loop().call_soon(work.cancel)
+        elif step == Step.VERIFY:
+            raise Unavailable("it broke")
 
     bed.at = at
     with pytest.raises(asyncio.CancelledError):
         await work
     assert bed.is_whole(dpdk=False)
-    assert bed.saved == SwitchState("memory")
 
 
 @pytest.mark.parametrize("step", STEPS)
