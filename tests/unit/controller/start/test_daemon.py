@@ -91,7 +91,7 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(daemon, "_TICK_S", 0.01)
+    monkeypatch.setattr(daemon, "TICK_S", 0.01)
     made = World(tmp_path)
     yield made
     await made.stop()
@@ -110,7 +110,7 @@ async def test_controller_is_ready_for_systemd_before_the_datapath_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FRR is ordered after the controller, and needs only the namespaces."""
-    monkeypatch.setattr(daemon, "_TICK_S", 0.01)
+    monkeypatch.setattr(daemon, "TICK_S", 0.01)
     monkeypatch.setattr(daemon, "_START_AGAIN_S", 0.01)
     systemd = Systemd(str(tmp_path / "notify"))
     world = World(tmp_path, Late(), Beside())
