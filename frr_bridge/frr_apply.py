@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dualpath.model.redact import redact, secret_head
-from frr_bridge import frr_version
+from frr_bridge import coalesce, frr_version
 from frr_bridge.directory import Directory, Unsafe
 from frr_bridge.frr_config import (
     forgotten_vrfs,
@@ -117,6 +117,7 @@ class FrrApply:
         self._busy = asyncio.Lock()
         self._running = ""  # the configuration that FRR showed last
         self._in_force = ""  # the last file, if FRR accepted all of it
+        self.changes = 0  # attempts that may have changed FRR's configuration
         self._logs_to_file: bool | None = None  # whether frr-reload.py knows --logfile
 
     async def apply(self, text: str, raw: Collection[str] = ()) -> Applied:
@@ -129,14 +130,27 @@ class FrrApply:
             before, self._in_force = self._in_force, ""
             try:
                 applied = await self._apply(text, before, frozenset(_lines(raw)))
+                self.changes += applied.changed
                 self._in_force = text if applied.ok else ""
                 return applied
             except TimeoutError:
+                self.changes += 1
                 return Applied(False, True, _HANG)
             except FileNotFoundError as error:
                 return Applied(False, False, f"{error.filename} does not exist: {_INSTALL}")
             except OSError as error:
                 return Applied(False, False, _reason(error))
+
+    async def shorten(self) -> bool:
+        """Shorten `coalesce-time` in FRR, not in the file; return False if FRR does not answer."""
+        async with self._busy:
+            try:
+                shown = await self._vtysh("-c", "show running-config no-header")
+                await self._run_private("" if shown.code else coalesce.shorter(shown.output))
+            except (OSError, TimeoutError) as error:
+                log.debug("coalesce-time: %s", error)
+                return False
+            return not shown.code
 
     async def version(self) -> Version | None:
         """Return the release of the installed zebra, None if zebra cannot run."""
@@ -154,7 +168,7 @@ class FrrApply:
         with self._config_directory() as directory, _candidate(directory, text) as candidate:
             urgent = shutdowns(before, text)  # FRR has the rest
             current = _read(directory, self._paths.file.name)
-            if urgent.lines and current == before and await self._shut(urgent):
+            if urgent.lines and current == before and await self._shut(urgent, text):
                 directory.replace(self._paths.file.name, candidate.name)
                 return Applied(True, True)
             check = await self._vtysh("-C", "-f", str(candidate))
@@ -175,11 +189,10 @@ class FrrApply:
             return await self._put_back(previous, text, applied)
         return applied
 
-    async def _shut(self, urgent: Difference) -> bool:
+    async def _shut(self, urgent: Difference, text: str) -> bool:
         """Shut sessions with two runs of vtysh; a whole attempt takes ten programs."""
         await self._run_private(urgent.commands)
-        shown = await self._vtysh("-c", "show running-config no-header")
-        self._running = "" if shown.code else shown.output
+        await self._show(text)
         return set(urgent.lines) <= {line.strip() for line in self._running.splitlines()}
 
     async def _judged(self, text: str, tolerated: frozenset[str]) -> Applied:
@@ -203,9 +216,9 @@ class FrrApply:
         reply.
         """
         changed = bool(self._running) and await self._apply_small(await self._difference())
-        left = await self._look()
+        left = await self._look(text)
         if not changed and await self._apply_small(left):
-            changed, left = True, await self._look()
+            changed, left = True, await self._look(text)
         reload = Finished(0, "")
         for _ in range(PASSES):
             if not left.lines:
@@ -216,7 +229,7 @@ class FrrApply:
                 return Applied(False, True, message)
             with self._private_directory() as directory:
                 reload = await self._frr_reload("--reload", "--rundir", str(directory))
-            left = await self._look()
+            left = await self._look(text)
             if left == before:
                 break
         await self._run_private(forgotten_vrfs(self._running, text))
@@ -248,13 +261,18 @@ class FrrApply:
         await self._run_private(difference.commands)
         return True
 
-    async def _look(self) -> Difference:
+    async def _look(self, text: str) -> Difference:
         """Ask FRR for its configuration, and return the difference of the file from it."""
-        shown = await self._vtysh("-c", "show running-config no-header")
-        self._running = "" if shown.code else shown.output
+        shown = await self._show(text)
         if shown.code:
             raise _Unreadable(f"FRR does not show its configuration: {shown.complaint}")
         return await self._difference()
+
+    async def _show(self, text: str) -> Finished:
+        """Ask FRR for its configuration, and note it as the file with `text` would have it."""
+        shown = await self._vtysh("-c", "show running-config no-header")
+        self._running = "" if shown.code else coalesce.as_written(shown.output, text)
+        return shown
 
     async def _put_back(self, previous: str, text: str, failed: Applied) -> Applied:
         with self._config_directory() as directory, _candidate(directory, previous) as candidate:

@@ -20,6 +20,7 @@ from dualpath.model import events
 from dualpath.process.lifetime import end_with
 from frr_bridge import frrwatch
 from frr_bridge.bridge import Bridge
+from frr_bridge.coalesce import CoalesceTime
 from frr_bridge.conversation import Conversation, expects_results
 from frr_bridge.fpminput import FpmInput
 from frr_bridge.frr_apply import FrrApply
@@ -31,6 +32,7 @@ from frr_bridge.recording.recorder import Recorder
 from frr_bridge.recording.tape import Tape
 from frr_bridge.reporter import Reporter
 from frr_bridge.rights import Rights, ours
+from frr_bridge.session import State
 from frr_bridge.vty import Vty
 from frr_bridge.watch import Watch
 from frr_bridge.wire.message import Other
@@ -110,6 +112,7 @@ class Runtime:
             flush=self._flush_soon,
         )
         self._check = NamespaceCheck(self.bridge, self._watch, self._flush_soon)
+        self._coalesce = CoalesceTime(lambda: self._caught_up(frr), frr.shorten)
         self._reporter = Reporter(
             self._zebra,
             self._bgpd,
@@ -149,6 +152,7 @@ class Runtime:
                 group.create_task(self._every(_COLLECT_S, self._collect))
                 group.create_task(self.frr.converge())
                 group.create_task(self.frr.prepare())
+                group.create_task(self._coalesce.run())
                 group.create_task(self._reporter.run())
                 group.create_task(self._check.run())
         finally:
@@ -178,6 +182,13 @@ class Runtime:
     def _zebra_lost(self) -> None:
         self.frr.fpm_lost()
         self._flush_soon()
+
+    def _caught_up(self, frr: FrrApply) -> tuple[int, int, int] | None:
+        """Return figures that change when FRR starts or is configured; None while it catches up."""
+        session = self.bridge.session
+        if session.state is not State.LIVE or not self._bgpd.alive():
+            return None
+        return session.number, self._bgpd.lives, frr.changes
 
     # -- netlink --------------------------------------------------------------------------
 
