@@ -55,9 +55,10 @@ RECORDS_IN_BATCH = 512
 class Bridge:
     """What FRR desires, kept in full and announced to one subscriber.
 
-    `bgpd_died` is asked before a withdrawal is obeyed, and must answer at once. `answer` sends
-    bytes to zebra. `dump_complete` reports whether FRR's namespace was dumped in full. `replay`
-    ends the FPM session, so that zebra connects again and repeats all its routes.
+    `bgpd_died` is asked before a withdrawal is obeyed, and must answer at once: did bgpd die, or
+    did zebra end its session? `answer` sends bytes to zebra. `dump_complete` reports whether FRR's
+    namespace was dumped in full. `replay` ends the FPM session, so that zebra connects again and
+    repeats all its routes.
     """
 
     def __init__(

@@ -5,6 +5,8 @@ Three loops feed one `Belief`, which decides, and the session, which carries it 
     death     Before a withdrawal is applied, look at bgpd's vty connection. The kernel closes
               it when bgpd dies, before zebra can process anything: so a dying bgpd's withdrawals
               are held, without a timer
+    end       A zebra that ends on SIGTERM closes its FPM session first, and then deletes what it
+              wrote to its kernel. frr-bridge may read the deletions first: look at the session too
     hang      A bgpd that does not answer in time may lose its sessions. What it withdraws when it
               runs again is held, as after its death
     replay    after zebra connects, `ReplayWatch` reports the end of its replay: CONVERGING
@@ -51,8 +53,9 @@ class Subscriber:
 class FrrWatch:
     """Feeds the session with events of zebra and bgpd.
 
-    `dump_complete` reports whether FRR's namespace was dumped in full; `connected` and `received`
-    are zebra's FPM connection and its bytes. `flush` is called after every change.
+    `dump_complete` reports whether FRR's namespace was dumped in full; `connected`, `ended` and
+    `received` are zebra's FPM connection, whether zebra closed it already, and its bytes. `flush`
+    is called after every change.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class FrrWatch:
         hold_s: float,
         dump_complete: Callable[[], bool],
         connected: Callable[[], bool],
+        ended: Callable[[], bool],
         received: Callable[[], int],
         subscribed: Callable[[], bool],
         flush: Callable[[], None],
@@ -75,6 +79,7 @@ class FrrWatch:
         self._subscriber = subscriber
         self._dump_complete = dump_complete
         self._connected = connected
+        self._ended = ended
         self._subscribed = subscribed
         self._flush = flush
         self._replay = ReplayWatch(zebra, received)
@@ -124,8 +129,20 @@ class FrrWatch:
 
     # -- death ----------------------------------------------------------------------------
 
-    def bgpd_died(self) -> bool:
-        """Look at bgpd's connection before a withdrawal is applied; True once bgpd is dead."""
+    def died(self) -> bool:
+        """Look at both daemons before a withdrawal is applied; True once one has ended."""
+        return self._zebra_ended() or self._bgpd_died()
+
+    def _zebra_ended(self) -> bool:
+        if not self._ended():
+            return False
+        if self._bridge.session.state is State.LIVE:  # `fpm_lost` follows
+            self.belief.zebra_lost()
+            self._bridge.step(Input.DIED)
+            self._show()
+        return True
+
+    def _bgpd_died(self) -> bool:
         if not self.belief.may_have_died(self._bgpd.lives, alive=self._bgpd.alive()):
             return False
         if self._bridge.session.state is State.LIVE:
@@ -135,7 +152,7 @@ class FrrWatch:
 
     def tick(self) -> None:
         """Notice bgpd's death, its silence, and its return."""
-        gone = self.bgpd_died() or self._bgpd_hangs()
+        gone = self.died() or self._bgpd_hangs()
         live = not gone and self._bridge.session.state is State.LIVE
         if live and self._bgpd.connect():  # started later, or came back after the hold
             self.belief.bgpd_back()

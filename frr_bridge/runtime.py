@@ -71,7 +71,7 @@ class Runtime:
         self._tape = settings.recorder or Tape()
         self.bridge = Bridge(
             self._publisher,
-            bgpd_died=lambda: self.frr.bgpd_died(),
+            bgpd_died=lambda: self.frr.died(),
             answer=lambda data: self._fpm.server.send(data),
             dump_complete=self._dump_complete,
             replay=lambda: self._fpm.end_session(),
@@ -107,6 +107,7 @@ class Runtime:
             hold_s=settings.hold_s,
             dump_complete=self._dump_complete,
             connected=lambda: self._fpm.server.connected,
+            ended=lambda: self._fpm.server.ended,
             received=lambda: self._fpm.server.received,
             subscribed=lambda: self._publisher.subscribed,
             flush=self._flush_soon,

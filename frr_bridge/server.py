@@ -25,6 +25,7 @@ FREEBIND = {
 }
 _RECEIVE_BUFFER = 8 << 20
 _PAUSE_S = 1.0
+TCP_ESTABLISHED = 1  # include/net/tcp_states.h, the first byte of struct tcp_info
 _UNSENT = 64 << 20  # bytes: acknowledgements for over a million routes; zebra has stopped reading
 
 
@@ -93,6 +94,14 @@ class FpmServer:
     @property
     def connected(self) -> bool:
         return self._client is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether zebra has closed the session, even if its last bytes were not read yet."""
+        if self._client is None:
+            return False
+        state = self._client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        return bool(state != TCP_ESTABLISHED)
 
     def send(self, data: bytes) -> None:
         """Send frames to zebra, if it is connected; keep bytes that its socket does not accept yet.

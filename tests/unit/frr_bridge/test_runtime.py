@@ -159,6 +159,20 @@ async def test_lost_zebra_withdraws_no_route(world: World) -> None:
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
 
 
+async def test_nothing_that_an_ending_zebra_withdraws_is_applied(world: World) -> None:
+    """On SIGTERM zebra closes FPM, and then deletes its rows, which may be read first."""
+    writer = await world.live(route(1), route(2))
+    peer = writer.get_extra_info("socket")
+    os.write(peer.fileno(), withdrawal(1))
+    peer.shutdown(socket.SHUT_WR)
+    assert not world.runtime.bridge._obeying()
+    assert world.runtime.bridge.reason == "zebra is not connected"
+    await world.until(lambda: world.state is State.IDLE)
+    assert world.prefixes == {"20.0.1.0/24", "20.0.2.0/24"}
+    await world.live(route(2))
+    await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
+
+
 async def test_a_second_connection_is_a_session_of_its_own(world: World) -> None:
     writer = await world.live(route(1))
     writer.close()
