@@ -41,6 +41,10 @@ class RecordTable:
     def want(self, record: Record, *, generation: int, session: int, now: float) -> bool:
         """Desire a record; return whether that is a change."""
         row = self._rows.make(record.key)
+        if row.overridden and row.generation == generation:
+            row.overridden = False
+            self._rows.program(row, None)
+            self._touched[record.key] = None
         row.generation, row.session = generation, session
         if row.desired == record:
             return False
@@ -119,6 +123,16 @@ class RecordTable:
         self._touched[key] = None
         self._rows.drop_if_empty(key)
         return True
+
+    def overridden(self, key: Key) -> None:
+        """Note that the datapath learned a local host in place of a remote record.
+
+        The record counts as programmed until FRR withdraws it. If the host leaves again soon, the
+        withdrawal and the next upsert may arrive together, and nothing seems to have changed. So
+        the next upsert of the same subscription is applied in any case.
+        """
+        if row := self._rows.get(key):
+            row.overridden = True
 
     def programmed(self, key: Key) -> Record | None:
         row = self._rows.get(key)

@@ -22,6 +22,7 @@ class Row:
     generation: int = 0  # of the subscription that last repeated it; 0: adopted
     session: int = 0
     changed_at: float = 0.0
+    overridden: bool = False  # the datapath learned a local host in its place
 
     @property
     def desired(self) -> Record | None:

@@ -19,6 +19,7 @@ from controller.core.nexthop_ids import NexthopIds
 from controller.core.records import FROM_INTENT, RecordTable
 from controller.core.rib import Rib
 from controller.core.segments import Segments
+from datapaths.base import LearnedMac, LearnedNeighbor
 from dualpath.model import events
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment, Mac
@@ -326,6 +327,13 @@ class State:
             self.repaired += count
             self._wake()
         return count
+
+    def appeared(self, host: LearnedMac | LearnedNeighbor) -> None:
+        """Note a local host that the datapath learned; FRR may still have it behind a VTEP."""
+        if isinstance(host, LearnedMac):
+            self.records[Kind.MAC].overridden((host.vni, host.mac))
+        else:
+            self.records[Kind.NEIGHBOR].overridden((host.vni, host.address))
 
     def changed(self, actual: Record) -> int:
         """Note that a record in the datapath differs from the programmed one; return 1.

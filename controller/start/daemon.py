@@ -33,7 +33,7 @@ from controller.node.supervisor import BridgeSupervisor
 from controller.settings import Settings
 from controller.start import cni, kubernetes, page
 from controller.start.backends import Backend
-from controller.start.second import note_loss
+from controller.start.second import note_host, note_loss
 from controller.start.switching import Parts, Switching
 from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
 from dualpath.bus.subscriber import TICK_S, Subscriber
@@ -304,7 +304,7 @@ class Daemon:
         async for event in self._datapath.learned():
             match event:
                 case LearnedMac() | LearnedNeighbor():
-                    hosts.learn(event)
+                    note_host(self._first, hosts, event)
                 case PortChanged(name, up):
                     log.info("port %s is %s", name, "up" if up else "down")
                     if self._provisioner:

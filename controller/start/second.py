@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 from controller.core.clock import Clock
+from controller.core.hosts import LocalHosts
 from controller.core.hostunion import HostUnion
 from controller.core.planes import Outward, Plane, Planes
 from controller.node.supervisor import Useless
@@ -129,7 +130,7 @@ class SecondPlane:
         async for event in plane.datapath.learned():
             match event:
                 case LearnedMac() | LearnedNeighbor():
-                    hosts.learn(event)
+                    note_host(plane, hosts, event)
                 case PortChanged():  # FRR sees the carrier of the first datapath's port
                     plane.reconciler.retry_now()
                 case Lost():
@@ -141,6 +142,13 @@ class SecondPlane:
         task = asyncio.get_running_loop().create_task(work)
         task.add_done_callback(end_with)
         self._tasks.append(task)
+
+
+def note_host(plane: Plane, hosts: LocalHosts, event: LearnedMac | LearnedNeighbor) -> None:
+    """Note a local host that a datapath learned, or that is gone, and report it to frr-bridge."""
+    if not event.gone:
+        plane.state.appeared(event)
+    hosts.learn(event)
 
 
 def note_loss(plane: Plane, lost: Lost) -> None:

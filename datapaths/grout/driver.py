@@ -298,8 +298,8 @@ class GroutDatapath:
 
     async def _until_gone(self, client: GroutClient) -> str:
         """Run the upkeep of one grout until any part of it fails; return why."""
-        left = departures.Departures(client, lambda: self._drift.legs)
         arrived = arrivals.Arrivals(client, lambda: self._drift.legs)
+        left = departures.Departures(client, lambda: self._drift.legs, arrived.behind_leg)
         return await _first_error(
             [
                 following.receive_events(client),

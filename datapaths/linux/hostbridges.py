@@ -1,4 +1,4 @@
-"""Notice hosts that leave with their port of a host's bridge.
+"""Notice hosts that leave with their port of a host's bridge, and MACs that it learns behind a leg.
 
 A leg ends in a bridge of the host, and VMs or pods are behind other ports of that bridge. If such a
 port goes down or is removed, its hosts are gone, but the leg stays up. So the forwarding bridge
@@ -57,9 +57,10 @@ class Leg(NamedTuple):
 
 @dataclass(slots=True)
 class Flushes:
-    """The MACs that the bridges of a namespace deleted, by (bridge, MAC), with the port. Pure."""
+    """The MACs that the bridges of a namespace deleted or learned, with the port. Pure."""
 
-    deleted: dict[tuple[int, bytes], int] = field(default_factory=dict)
+    deleted: dict[tuple[int, bytes], int] = field(default_factory=dict)  # by bridge and MAC
+    learned: dict[tuple[int, bytes], int] = field(default_factory=dict)
 
     def feed(self, data: bytes) -> None:
         """Process notifications. A MAC that is learned again was not lost. Raises DecodeError."""
@@ -73,10 +74,11 @@ class Flushes:
             master, mac = got.u32(n.NDA_MASTER), got.raw(n.NDA_LLADDR)
             if not master or len(mac) != 6:
                 continue
-            if message.type == n.RTM_DELNEIGH:
-                self.deleted[master, mac] = port
-            else:
-                self.deleted.pop((master, mac), None)
+            now, before = self.deleted, self.learned
+            if message.type == n.RTM_NEWNEIGH:
+                now, before = before, now
+            now[master, mac] = port
+            before.pop((master, mac), None)
 
     def take(self, carries: Callable[[int, int], bool]) -> Iterator[tuple[int, list[bytes]]]:
         """Yield the bridges and MACs whose port does not carry frames for its bridge any more."""
@@ -89,20 +91,32 @@ class Flushes:
                 found.setdefault(bridge, []).append(mac)
         yield from found.items()
 
+    def take_learned(self) -> Iterator[tuple[int, int, list[bytes]]]:
+        """Yield bridges, ports and the MACs that were learned behind them."""
+        learned, self.learned = self.learned, {}
+        found: dict[tuple[int, int], list[bytes]] = {}
+        for (bridge, mac), port in learned.items():
+            found.setdefault((bridge, port), []).append(mac)
+        for (bridge, port), macs in found.items():
+            yield bridge, port, macs
+
 
 class HostBridges:
     """Watches the namespaces of host bridges until cancelled.
 
-    `bridges` returns the bridges that have a leg. `left` is called with MACs that left one of them.
+    `bridges` returns the bridges that have a leg. `left` is called with MACs that left one of them,
+    and `learned` with MACs that one of them learned, and their port, which may be a leg's end.
     """
 
     def __init__(
         self,
         bridges: Callable[[], Collection[Bridge]],
         left: Callable[[Bridge, Sequence[bytes]], None],
+        learned: Callable[[Leg, Sequence[bytes]], None] | None = None,
     ) -> None:
         self._bridges = bridges
         self._left = left
+        self._learned = learned
         self._watched: dict[str, _Watched] = {}
 
     async def run(self) -> None:
@@ -150,7 +164,7 @@ class HostBridges:
             loop = asyncio.get_running_loop()
             loop.remove_reader(watched.listening)
             loop.call_later(PAUSE_S, self._listen, name, watched)
-            if len(watched.flushes.deleted) < MOST:
+            if len(watched.flushes.deleted) + len(watched.flushes.learned) < MOST:
                 return  # the next ones may say that a MAC is learned again
         self._pass_on(name, watched)
 
@@ -160,6 +174,12 @@ class HostBridges:
             bridge = watched.name_of(index)
             if bridge in known:
                 self._left(Bridge(name, bridge), macs)
+        for index, port, macs in watched.flushes.take_learned():
+            if not self._learned:
+                break
+            bridge = watched.name_of(index)
+            if bridge in known:
+                self._learned(Leg(Bridge(name, bridge), watched.name_of(port)), macs)
 
 
 def unlearn(leg: Leg, macs: Iterable[bytes]) -> None:

@@ -134,7 +134,8 @@ def _gaps_of_moves(
         gaps += found
         old.pe.node.ip("link", "set", PORT, "up")
         new.tell("announce")
-        wait_until_known(far, new.pe)
+        for pe in (far, old.pe):  # it would not report a host that is back before it noticed
+            wait_until_known(pe, new.pe)
         old, new = new, old
     return sorted(gaps)
 

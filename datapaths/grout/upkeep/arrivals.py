@@ -9,9 +9,10 @@ and a gratuitous ARP request of the host itself as well:
     host bridge  learns ..:aa behind the leg, and drops what grout sends to it
 
 The host would be cut off until it sends again. So the host's bridge is told to forget the MAC
-behind the leg: when grout has learned a MAC that was remote, and soon after each announcement that
-grout answers, as FRR may keep the neighbor for a while. Until the host's next frame, the bridge
-floods to it.
+behind the leg: when grout has learned a MAC that was remote, soon after each announcement that
+grout answers, as FRR may keep the neighbor for a while, and whenever the bridge reports that it
+learned a MAC behind the leg that grout has behind it: a busy grout answers late. Until the host's
+next frame, the bridge floods to it.
 
 Rejected: a tc filter on the leg that drops such answers. Only BPF compares two fields of a frame,
 and the kernel may lack `cls_bpf`. Bridges without suppression: every request would cross the
@@ -42,6 +43,10 @@ class Arrivals:
         self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()  # port, MAC
         self._waiting: set[tuple[str, bytes]] = set()  # each once, however often it announces
         client.observer.arrived = self._learned
+
+    def behind_leg(self, port: str, mac: bytes) -> None:
+        """Note that a host's bridge learned a MAC behind the leg that is local there."""
+        self._queue.put_nowait((port, mac))
 
     def answered(self, port: str, mac: bytes) -> None:
         """Note that grout sends a host's own announcement back out of its port, about now."""

@@ -14,16 +14,26 @@ TOGETHER = 256  # entries that are deleted in one turn
 
 
 class Departures:
-    """Deletes the entries of MACs that left. `legs` returns the host leg of each port."""
+    """Deletes the entries of MACs that left. `legs` returns the host leg of each port.
 
-    def __init__(self, client: GroutClient, legs: Callable[[], Mapping[str, Leg]]) -> None:
+    `behind` is called with a port, and a MAC that grout learned there, when the host's bridge
+    learns that MAC behind the leg.
+    """
+
+    def __init__(
+        self,
+        client: GroutClient,
+        legs: Callable[[], Mapping[str, Leg]],
+        behind: Callable[[str, bytes], None],
+    ) -> None:
         self._client = client
+        self._behind = behind
         self._legs = legs
         self._left: asyncio.Queue[tuple[Bridge, Sequence[bytes]]] = asyncio.Queue()
 
     async def watch(self) -> None:
         """Notice MACs that leave, until cancelled."""
-        await HostBridges(self._bridges, self._note).run()
+        await HostBridges(self._bridges, self._note, self._note_learned).run()
 
     async def forget(self) -> None:
         """Delete their entries, until cancelled. Raises Unavailable."""
@@ -40,6 +50,12 @@ class Departures:
 
     def _note(self, bridge: Bridge, macs: Sequence[bytes]) -> None:
         self._left.put_nowait((bridge, macs))
+
+    def _note_learned(self, leg: Leg, macs: Sequence[bytes]) -> None:
+        ports = [port for port, its_leg in self._legs().items() if its_leg == leg]
+        for port in ports:
+            for entry in _learned(self._client, [port], macs):
+                self._behind(port, entry.mac)
 
 
 def _learned(

@@ -57,6 +57,41 @@ def test_a_record_wanted_and_unwanted_at_once_leaves_no_row() -> None:
     assert (table.pending(), list(table)) == ([], [])
 
 
+def test_remote_record_that_a_local_host_replaced_is_applied_when_it_returns() -> None:
+    """The host came and left between two rounds, so its withdrawal was never applied."""
+    table = programmed(mac(1), mac(2))
+    table.overridden(mac(1).key)
+    assert table.pending() == []  # it counts as programmed until FRR withdraws it
+    table.unwant(mac(1).key, now=1.0)
+    want(table, mac(1), mac(2))
+    assert table.pending() == [(mac(1).key, mac(1), None)]
+    table.applied(mac(1).key, mac(1))
+    want(table, mac(1))
+    assert table.pending() == []  # once
+
+
+def test_local_host_that_frr_does_not_know_yet_outlives_a_new_subscription() -> None:
+    table = programmed(mac(1))
+    table.overridden(mac(1).key)
+    want(table, mac(1), generation=2)
+    assert table.pending() == []
+    want(table, mac(1), generation=2)
+    assert table.pending() == [(mac(1).key, mac(1), None)]
+
+
+def test_withdrawn_record_is_applied_once_after_a_local_host() -> None:
+    table = programmed(mac(1))
+    table.overridden(mac(1).key)
+    table.unwant(mac(1).key, now=1.0)
+    assert table.pending() == [(mac(1).key, None, mac(1))]
+    table.applied(mac(1).key, None)
+    want(table, mac(1))
+    assert table.pending() == [(mac(1).key, mac(1), None)]
+    table.applied(mac(1).key, mac(1))
+    table.overridden(mac(9).key)
+    assert list(table) == [mac(1).key]
+
+
 def test_a_leaving_record_stays_until_it_is_withdrawn() -> None:
     table = programmed(mac(1))
     table.unwant(mac(1).key, now=1.0)

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from datapaths.grout.upkeep import arrivals
+from datapaths.grout.upkeep.departures import Departures
+from datapaths.grout.wire import numbers as n
+from datapaths.grout.wire.bridges import FdbEntry
 from datapaths.linux.hostbridges import Bridge, Leg
 from tests.fakes.waiting import until
 
@@ -67,6 +70,34 @@ async def test_hosts_whose_announcement_grout_answers_are_forgotten_once(world: 
     assert len(world.arrivals._waiting) == 3  # a host that repeats itself is waited for once
     assert await forgotten(world, 2) == [(BLUE, ONE), (BLUE, OTHER)]
     assert not world.arrivals._waiting
+
+
+@pytest.mark.parametrize(
+    ("flags", "iface", "told"),
+    [
+        (n.GR_FDB_F_LEARN, 7, [("pe-e-110", ONE)]),
+        (n.GR_FDB_F_LEARN | n.GR_FDB_F_EXTERN, 7, []),  # remote: it belongs behind the leg
+        (n.GR_FDB_F_LEARN, 9, []),  # it is behind another port
+    ],
+)
+async def test_only_local_macs_are_forgotten_when_a_bridge_learns_them_behind_a_leg(
+    flags: int, iface: int, told: list[tuple[str, bytes]]
+) -> None:
+    entry = FdbEntry(bridge=2, mac=ONE, iface=iface, vtep=b"", flags=flags)
+    port = SimpleNamespace(id=7, domain=2)
+    ifaces = SimpleNamespace(named={"pe-e-110": port}.get)
+    bridges = SimpleNamespace(get=lambda _, mac: entry if mac == ONE else None)
+    client: Any = SimpleNamespace(observer=SimpleNamespace(ifaces=ifaces, bridges=bridges))
+    behind: list[tuple[str, bytes]] = []
+    noted = Departures(client, lambda: LEGS, lambda *it: behind.append(it))
+    noted._note_learned(RED, [ONE, OTHER])
+    noted._note_learned(RED._replace(end="tap7"), [ONE])  # the host itself
+    assert behind == told
+
+
+async def test_mac_that_a_bridge_learns_behind_its_leg_is_forgotten(world: World) -> None:
+    world.arrivals.behind_leg("pe-e-110", ONE)
+    assert await forgotten(world, 1) == [(RED, ONE)]
 
 
 async def test_leg_that_is_gone_does_not_stop_the_others(world: World) -> None:

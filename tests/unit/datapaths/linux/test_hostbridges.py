@@ -42,6 +42,14 @@ def test_mac_that_is_learned_again_did_not_leave() -> None:
     assert taken(flushes) == [(BRIDGE, [B])]
 
 
+def test_learned_macs_are_told_by_bridge_and_port_once() -> None:
+    flushes = Flushes()
+    flushes.feed(row(n.RTM_NEWNEIGH, A) + row(n.RTM_NEWNEIGH, A, OTHER) + row(n.RTM_NEWNEIGH, B))
+    assert list(flushes.take_learned()) == [(BRIDGE, OTHER, [A]), (BRIDGE, PORT, [B])]
+    flushes.feed(row(n.RTM_NEWNEIGH, A) + deleted(A))
+    assert list(flushes.take_learned()) == []
+
+
 def test_port_is_asked_for_once() -> None:
     asked: list[tuple[int, int]] = []
 
