@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from controller.intent import schema
 from controller.intent.accepted import Accepted
 from controller.intent.aliases import modernise
-from controller.intent.documents import Document, ManifestError, read
+from controller.intent.documents import Document, ManifestError, Reader
 from controller.intent.fields import Spec
 from controller.intent.node import (
     NO_OVERRIDES,
@@ -61,13 +61,14 @@ def load(
     overrides: NodeOverrides = NO_OVERRIDES,
     passwords: PasswordReader | None = None,
     look: Look = nowhere,
+    reader: Reader | None = None,
 ) -> Resources:
     """Read files and directories (manifests sorted by name) and merge them, each file once.
 
     Objects of an API server come after manifests without a time of creation, in the order of these
     times. Raises ManifestError when a file cannot be read or parsed.
     """
-    return merge(documents_of(paths), overrides, passwords, look)
+    return merge(documents_of(paths, reader), overrides, passwords, look)
 
 
 def merge(
@@ -121,11 +122,13 @@ def _between(collector: _Collector, overrides: NodeOverrides) -> Iterator[Violat
         yield from violations
 
 
-def documents_of(paths: Iterable[Path]) -> Iterator[Document]:
+def documents_of(paths: Iterable[Path], reader: Reader | None = None) -> Iterator[Document]:
     """Yield the documents of all files that can be read. Raises ManifestError with all errors."""
     broken: list[Violation] = []
-    paths = list(paths)
-    for file in dict.fromkeys(file for path in paths for file in _files(path, broken)):
+    paths, reader = list(paths), reader or Reader()
+    found = dict.fromkeys(file for path in paths for file in _files(path, broken))
+    reader.forget_others(list(map(str, found)))
+    for file in found:
         try:
             text = _text(file)
         except ManifestError as error:
@@ -133,7 +136,7 @@ def documents_of(paths: Iterable[Path]) -> Iterator[Document]:
                 broken += error.violations
             continue
         try:
-            yield from read(text, str(file))
+            yield from reader.read(text, str(file))
         except ManifestError as error:
             broken += error.violations
     if broken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from controller.intent.documents import Reader
 from controller.intent.loader import files, load
 from controller.intent.node import NodeOverrides
 from controller.intent.passwords import PasswordReader
@@ -27,6 +28,7 @@ class ManifestFiles:
         self._paths = settings.config if paths is None else tuple(paths)
         self._secrets = settings.secrets
         self._addresses = looking(settings.netns)
+        self._reader = Reader()
         self._passwords: set[Path] = set()  # files that the last load looked for
         self.overrides = NodeOverrides(settings.node_name or node, settings.node_index)
         self.named = ", ".join(map(str, self._paths))
@@ -35,7 +37,7 @@ class ManifestFiles:
         """Read everything. Raises ManifestError when a file cannot be understood."""
         passwords = PasswordReader(self._secrets)
         try:
-            return load(self._paths, self.overrides, passwords, self._addresses)
+            return load(self._paths, self.overrides, passwords, self._addresses, self._reader)
         finally:
             self._passwords = passwords.consulted
 
