@@ -25,7 +25,7 @@ NEEDS = echo "demo: takes $(if $(filter dpdk,$(DATAPATH)),6,2) minutes; the firs
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns kube images ui deb wheel release lab lab-shell demo man lint lock proto bench clean distclean
+.PHONY: help setup test test-all unit netns kube images ui site deb wheel release lab lab-shell demo man lint lock proto bench clean distclean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -67,6 +67,11 @@ images: ## build the container images with buildah, and try them with podman (ro
 ui: ## try the page in Chromium; PICTURES=1 renews docs/pictures (root)
 	@.ci/setup ui
 	@exec $(if $(PICTURES),env UPDATE_PICTURES=1) $(PYTHON) -m pytest -rfEs -m ui tests/ui
+
+site: ## make the documentation as a site, in build/site
+	@.ci/setup site
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build
+	@echo "site: open build/site/index.html"
 
 deb: ## build the Debian package, for RELEASES (default: this machine's), and install it (root)
 	@.ci/setup lab
