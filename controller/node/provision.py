@@ -35,8 +35,8 @@ _ROUND_S = 10.0  # after this, a round looks at all devices, if that takes littl
 _RETRY_S = 2.0
 _LONGEST_RETRY_S = 30.0
 _RETRY_SHARE = 5  # what failed is looked at with everything else
-_LONGEST_S = 300.0  # a look at many VNIs is long: pause in proportion, up to this
-_SHARE = 100
+_LONGEST_S = 900.0  # a look at many VNIs is long: pause in proportion, up to this
+_SHARE = 300
 _DRIFT_REST_S = 0.5  # the longest pause before a round that drift causes
 
 
@@ -78,6 +78,7 @@ class Provisioner:
         self._in_force: dict[Owner, int] = {}
         self._revision = ""
         self._outcome = Outcome("intent is not in force yet")
+        self._statuses: tuple[str, Sequence[ResourceStatus]] | None = None  # for what is switched
 
     @property
     def problem(self) -> str:
@@ -103,13 +104,18 @@ class Provisioner:
 
     def replace(self, intent: Intent) -> None:
         """Use another intent from the next round on."""
-        self._intent = intent
+        self._intent, self._statuses = intent, None
         self._wake.set()
 
     def statuses(self) -> Sequence[ResourceStatus]:
         """Return the status of each resource."""
-        statuses = verdicts(self._intent, self._outcome, self.switching())
-        return [replace(s, applied_generation=self._in_force.get(s.owner, 0)) for s in statuses]
+        switching = self.switching()
+        if self._statuses is None or self._statuses[0] != switching:
+            found = verdicts(self._intent, self._outcome, switching)
+            generations = self._in_force
+            found = [replace(s, applied_generation=generations.get(s.owner, 0)) for s in found]
+            self._statuses = switching, found
+        return self._statuses[1]
 
     def revision(self) -> str:
         """Return the revision of the API's objects whose statuses are known; "" if it has none."""
@@ -208,7 +214,7 @@ class Provisioner:
                     await self._wake.wait()
 
     def _conclude(self, intent: Intent, before: Outcome, outcome: Outcome) -> None:
-        self._outcome = outcome
+        self._outcome, self._statuses = outcome, None
         if outcome.problem != before.problem:
             level = logging.WARNING if outcome.problem else logging.INFO
             log.log(level, "%s", outcome.problem or "in force")

@@ -122,6 +122,21 @@ def test_generation_is_in_force_once_every_part_of_the_resource_is(world: World)
     assert world.provisioner.statuses()[0].applied_generation == 2
 
 
+def test_statuses_are_made_once_until_something_changes(world: World) -> None:
+    """The health service asks each second, and there may be thousands."""
+    provisioner = world.provisioner
+    first = provisioner.statuses()
+    assert provisioner.statuses() is first
+    provisioner.switching = lambda: "switching to dpdk: begins"
+    switching = provisioner.statuses()
+    assert switching is not first
+    provisioner.replace(Intent())
+    assert provisioner.statuses() is not switching
+    before = provisioner.statuses()
+    provisioner._conclude(Intent(), Outcome(), Outcome("it failed"))
+    assert provisioner.statuses() is not before
+
+
 async def test_replaced_control_namespace_gets_the_configuration_again(world: World) -> None:
     work = world.configure()
     world.provisioner.answered(Configured(await world.asked(), True, True))
