@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 
 NOTICED_S = 2.0  # a row: under a second until noticed, and the guest is slow
+RESET_S = 10.0  # a packet of BGP's reaches the forwarding namespace, whose kernel sends a RST
 DEVICE_S = 10.0  # a device is made again with its neighbors, and IPv6 waits for DAD
 RELEARNED_S = 30.0  # hosts or peers have to speak first
 
@@ -52,9 +53,9 @@ KERNEL = {
     "vrf-deleted": Hand("ip -n {F} link del red", DEVICE_S),
     "leg-deleted": Hand(_keeping_host_routes("ip -n {F} link del pe-e-100"), RELEARNED_S),
     "tc-deleted": Hand(
-        "for d in eth1 cp-eth1; do tc -n {F} qdisc del dev $d clsact; done", NOTICED_S
+        "for d in eth1 cp-eth1; do tc -n {F} qdisc del dev $d clsact; done", RESET_S
     ),
-    "tc-flushed": Hand("tc -n {F} filter del dev eth1 ingress", NOTICED_S),
+    "tc-flushed": Hand("tc -n {F} filter del dev eth1 ingress", RESET_S),
     "gateway-flushed": Hand("ip -n {F} address flush dev br110", DEVICE_S),
     "addresses-flushed": Hand(
         "ip -n {F} address flush dev lo; ip -n {F} address flush dev pe-e-100", DEVICE_S
