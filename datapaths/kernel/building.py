@@ -21,7 +21,7 @@ from datapaths.kernel.layout import devices_of
 from datapaths.kernel.observe import KIND_OF_MARK
 from datapaths.linux import sysctls
 from datapaths.linux.drift import Drift
-from datapaths.linux.hostbridges import Bridge
+from datapaths.linux.hostbridges import Bridge, Leg
 from datapaths.linux.picture import ADDED, SETTINGS, TC
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Port
@@ -66,8 +66,8 @@ class Builder:
         self._thread = ThreadPoolExecutor(1, "layout")
         self._drift = Drift(self._drifted)
         self._preparing: asyncio.Task[None] | None = None
-        self.legs: dict[str, Bridge] = {}
-        """The host bridges of host legs, by the leg's name."""
+        self.legs: dict[str, Leg] = {}
+        """The host legs that end in a bridge of the kernel, by the leg's name."""
 
     async def follow(self) -> None:
         """Look for changes that no notification reports, until cancelled."""
@@ -155,7 +155,8 @@ class Builder:
                 where = record.host.netns or self._host_netns
                 self._drift.watch(where)
                 if record.host.bridge and not record.host.ovs:
-                    self.legs[record.name] = Bridge(where, record.host.bridge)
+                    end = Bridge(where, record.host.bridge)
+                    self.legs[record.name] = Leg(end, record.host.name)
 
     def _drifted(self, _netns: str, purpose: str) -> None:
         if purpose != SETTINGS:

@@ -47,6 +47,7 @@ from datapaths.kernel.tasks import Tasks
 from datapaths.kernel.wire import links
 from datapaths.linux import netns
 from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac
 from dualpath.model.records import Record, RecordBatch
 from dualpath.model.routes import RouteBatch
 from dualpath.netlink import numbers as n
@@ -102,6 +103,7 @@ class KernelDatapath:
         self._starting = asyncio.Lock()
         self._sockets: _Sockets | None = None
         self._hosts: asyncio.Task[None] | None = None
+        self._local: LocalHosts | None = None  # what that task runs
         self._following = False
         self._left = False  # a namespace, since the last picture
         self._lacks: dict[Kind, str] = {}
@@ -132,7 +134,10 @@ class KernelDatapath:
                 return await self._builder.build(
                     batch, lambda built: self._picture.catch_up(built=built)
                 )
-            return await self._records.apply(sockets.channel, batch)
+            failures = await self._records.apply(sockets.channel, batch)
+        if self._local:
+            self._local.withdrawn([mac for mac in batch.withdrawals if isinstance(mac, Mac)])
+        return failures
 
     async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
         sockets = await self._ready()
@@ -280,7 +285,7 @@ class KernelDatapath:
         observer = self._picture.observer
         write = partial(self._picture.write, monitor, channel)
         hosts = LocalHosts(self._netns, observer, write, self._builder.legs)
-        self._hosts = self._tasks.spawn(hosts.run())
+        self._local, self._hosts = hosts, self._tasks.spawn(hosts.run())
         routes = RouteWriter(channel, observer.links)
         return _Sockets(channel, monitor, routes, descriptor, (found.st_dev, found.st_ino))
 

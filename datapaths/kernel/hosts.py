@@ -4,7 +4,8 @@ that left with a port of their bridge."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
@@ -12,9 +13,12 @@ from datapaths.kernel import probing
 from datapaths.kernel.claims import Claims, Heard
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.wire import neighbors
-from datapaths.linux.hostbridges import Bridge, HostBridges
+from datapaths.linux.hostbridges import Bridge, HostBridges, Leg, unlearn
 from datapaths.linux.neighborsocket import FRAMES, PAUSE_S, open_neighbor_socket, receive
 from datapaths.linux.wire.announcements import decode
+from dualpath.model.layer2 import Mac
+
+log = logging.getLogger(__name__)
 
 PROBE_S = 10.0  # twice delay_first_probe_time: the kernel has finished the previous round
 PROBES = 1000  # hosts per round
@@ -25,17 +29,18 @@ Write = Callable[[Callable[[], Sequence[bytes]]], Awaitable[None]]
 class LocalHosts:
     """Follows the hosts of one namespace until cancelled.
 
-    `legs` has the host bridges of legs, by the leg's name.
+    `legs` has the host legs that end in a bridge, by the leg's name.
     """
 
     def __init__(
-        self, netns: str, observer: Observer, write: Write, legs: Mapping[str, Bridge]
+        self, netns: str, observer: Observer, write: Write, legs: Mapping[str, Leg]
     ) -> None:
         self._netns = netns
         self._observer = observer
         self._write = write
         self._legs = legs
         self._left: asyncio.Queue[tuple[Bridge, Collection[bytes]]] = asyncio.Queue()
+        self._withdrawn: asyncio.Queue[Sequence[Mac]] = asyncio.Queue()
         self._claims = Claims(observer.links, observer.layer2, observer.subnets)
 
     async def run(self) -> None:
@@ -43,7 +48,8 @@ class LocalHosts:
             group.create_task(self._probe())
             group.create_task(self._listen())
             group.create_task(self._forget())
-            group.create_task(HostBridges(self._legs.values, self._note_left).run())
+            group.create_task(HostBridges(self._bridges, self._note_left).run())
+            group.create_task(self._unlearn())
 
     async def _probe(self) -> None:
         """Probe silent hosts before the kernel forgets them."""
@@ -71,6 +77,36 @@ class LocalHosts:
     def _requests(self, claims: list[Heard]) -> list[bytes]:
         return list(self._claims.requests(claims))
 
+    def withdrawn(self, macs: Sequence[Mac]) -> None:
+        """Let the bridges of hosts forget remote MACs that FRR withdrew, behind their legs.
+
+        The host may come to such a bridge and be silent. Then the bridge would drop what is flooded
+        to find it, because it comes from the leg.
+        """
+        if macs and self._legs:
+            self._withdrawn.put_nowait(macs)
+
+    async def _unlearn(self) -> None:
+        while True:
+            macs: dict[int, list[bytes]] = {}  # by VNI
+            for mac in await self._withdrawn.get():
+                macs.setdefault(mac.vni, []).append(mac.mac)
+            for leg, some in list(self._behind_legs(macs)):
+                try:
+                    await asyncio.to_thread(unlearn, leg, some)
+                except OSError as error:
+                    log.debug("the bridge %s still has MACs behind its leg: %s", leg.bridge, error)
+
+    def _behind_legs(self, macs: Mapping[int, list[bytes]]) -> Iterator[tuple[Leg, list[bytes]]]:
+        links = self._observer.links
+        for name, leg in self._legs.items():
+            port = links.named(name)
+            if port and (some := macs.get(links.vni_of(port.master))):
+                yield leg, some
+
+    def _bridges(self) -> set[Bridge]:
+        return {leg.bridge for leg in self._legs.values()}
+
     def _note_left(self, bridge: Bridge, macs: Collection[bytes]) -> None:
         self._left.put_nowait((bridge, macs))
 
@@ -78,7 +114,7 @@ class LocalHosts:
         """Forget hosts whose port of a host's bridge went down: FRR withdraws them."""
         while True:
             bridge, macs = await self._left.get()
-            legs = [leg for leg, at in self._legs.items() if at == bridge]
+            legs = [name for name, leg in self._legs.items() if leg.bridge == bridge]
             await self._write(partial(self._drops, legs, macs))
 
     def _drops(self, legs: list[str], macs: Collection[bytes]) -> list[bytes]:
