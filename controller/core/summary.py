@@ -15,6 +15,7 @@ from controller.core.state import State
 from dualpath.model.kinds import Kind
 from dualpath.model.nexthops import unsupported_reason
 from dualpath.model.view import (
+    BgpSession,
     HostCount,
     KindCount,
     NeighborTable,
@@ -27,7 +28,8 @@ from dualpath.model.words import counted
 STEP_S = 1.0  # the largest difference between two clocks that are read one after the other
 NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel evicts rows in use
 HOSTS = {"mac": "MACs", "ipv4": "IPv4 addresses", "ipv6": "IPv6 addresses"}
-NAMED = 3  # resources in a sentence
+NAMED = 3  # resources, or peers, in a sentence
+WITHOUT_FRR = ("idle", "replaying", "converging", "held")  # frr_bridge.session.State, without LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ class Summary:
 
     def _doubts(self) -> Iterator[str]:
         yield self._sources.out_of_date()
+        session = self._state.session
+        if self._state.synced and session.number and session.state in WITHOUT_FRR:
+            yield f"FRR's last routes are forwarded: {session.reason or session.state}"
+        yield _isolated(self._state.frr.sessions)
         if (second := self._planes.second) and (problem := second.reconciler.unavailable):
             yield f"the datapath {second.name} does not answer: {problem}"
 
@@ -141,6 +147,16 @@ class Summary:
             stale=sum(count.stale for count in tables),
             unmanaged=sum(count.unmanaged for count in tables),
         )
+
+
+def _isolated(sessions: Sequence[BgpSession]) -> str:
+    """Return that no session with the fabric is established; "" if one is, or there is none."""
+    fabric = [session for session in sessions if session.vrf == "default"]
+    if not fabric or any(session.state == "Established" for session in fabric):
+        return ""
+    named = ", ".join(f"{session.peer} is {session.state}" for session in fabric[:NAMED])
+    others = " and others" if len(fabric) > NAMED else ""
+    return f"no BGP session of the default VRF is established: {named}{others}"
 
 
 def _degraded(

@@ -118,6 +118,26 @@ async def test_ages_do_not_change_when_the_wall_clock_is_set(core: Core, step_s:
     assert status.sessions[1].since == 0.0
 
 
+async def test_a_node_that_forwards_without_frr_or_fabric_says_so(core: Core) -> None:
+    view = view_of(core)
+    core.subscribe()
+    core.state.learn(events.SessionChanged(number=1, state="live"))
+    core.synced()
+    up = BgpSession("default", "eth1", 65000, "Established")
+    down = BgpSession("default", "eth2", 65000, "Active")
+    host = BgpSession("red", "10.1.0.2", 65001, "Established")
+    core.state.learn(events.FrrReport((up, down, host)))
+    assert view.status().degraded == ""
+    core.state.learn(events.FrrReport((down, replace(down, peer="eth1", state="Idle"), host)))
+    assert view.status().degraded == (
+        "no BGP session of the default VRF is established: eth2 is Active, eth1 is Idle"
+    )
+    core.state.learn(events.FrrReport(()))
+    core.state.learn(events.SessionChanged(number=1, state="held", reason="bgpd died"))
+    assert view.status().ready
+    assert view.status().degraded == "FRR's last routes are forwarded: bgpd died"
+
+
 @rule("Status.degraded")
 async def test_one_resource_that_failed_degrades_and_does_not_unready(core: Core) -> None:
     """A client that acts on readiness would otherwise take other tenants down, too."""
