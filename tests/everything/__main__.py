@@ -61,6 +61,8 @@ IMAGES = Step("in containers", (*PYTEST, "-m", "images", "tests/images"), "image
 KUBELET = Step("with kubelet", (*PYTEST, "-m", "images", "tests/kubelet"), "kubelet")
 PAGE_SETUP = Step("Chromium", (".ci/setup", "ui"))
 PAGE = Step("the page in Chromium", (*PYTEST, "-m", "ui", "tests/ui"), "ui")
+SITE_SETUP = Step("mkdocs", (".ci/setup", "site"))
+SITE = Step("the documentation as a site", (*PYTEST, "-m", "site"), "site")
 WHEEL = Step("the wheel on each Python", (*PYTEST, "-m", "wheel", "tests/packages"), "wheel")
 KUBE_BUILD = (PYTHON, "-m", "tests.kube.build")
 KUBELET_BUILD = (PYTHON, "-m", "tests.kubelet.build")
@@ -85,7 +87,7 @@ def main() -> int:
         if arguments.all:
             steps += [IMAGES_SETUP, IMAGES_BUILD, IMAGES, KUBELET, PAGE_SETUP, PAGE]
     if arguments.all:
-        steps.append(WHEEL)
+        steps += [SITE_SETUP, SITE, WHEEL]
     with ExitStack() as beside:
         if root:
             beside.enter_context(_beside(KUBE_BUILD))

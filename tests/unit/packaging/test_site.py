@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -32,8 +31,6 @@ def pages(menu: object) -> Iterator[str]:
 
 
 def built(tree: Path) -> subprocess.CompletedProcess[str]:
-    if importlib.util.find_spec("mkdocs") is None:
-        pytest.skip("no mkdocs in .venv: run `make site` once")
     command = [sys.executable, "-m", "mkdocs", "build"]
     return subprocess.run(
         command,
@@ -60,6 +57,7 @@ def test_the_menu_has_each_page() -> None:
     assert menu == files | {"index.md", "decisions/README.md"}
 
 
+@pytest.mark.site
 def test_the_site_has_what_the_pages_link_to_and_asks_no_other_site(tree: Path) -> None:
     done = built(tree)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -77,6 +75,7 @@ def test_the_site_has_what_the_pages_link_to_and_asks_no_other_site(tree: Path) 
     assert {"UI.html", "ALERTS.html"} <= {it["location"].partition("#")[0] for it in found}
 
 
+@pytest.mark.site
 @pytest.mark.parametrize("link", ["NOWHERE.md", "UI.md#nowhere", "../nowhere/"])
 def test_a_dead_link_makes_no_site(tree: Path, link: str) -> None:
     page = tree / "docs" / "UI.md"
