@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,21 +32,30 @@ def package(release: str) -> Path:
     return found
 
 
+@contextmanager
+def root_of(release: str, base: Path) -> Iterator[Path]:
+    """Mount a fresh root of a release below `base`; what is changed in it is thrown away."""
+    root, upper, work = (base / name for name in ("root", "upper", "work"))
+    for path in (root, upper, work):
+        path.mkdir()
+    layers = f"lowerdir={CACHE / release},upperdir={upper},workdir={work}"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, root], check=True)
+    try:
+        shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
+        yield root
+    finally:
+        subprocess.run(["umount", root], check=True)
+
+
 @pytest.fixture(scope="module", params=RELEASES or ["none"])
 def installed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Run]:
-    """A fresh root of a release with the package; what the tests change is thrown away."""
+    """A fresh root of a release with the package."""
     if os.geteuid() != 0:
         pytest.skip("needs root, for chroot")
     if not RELEASES:
         pytest.fail("nothing is built: make deb")
-    base = tmp_path_factory.mktemp("root")
-    root, upper, work = (base / name for name in ("root", "upper", "work"))
-    for path in (root, upper, work):
-        path.mkdir()
-    layers = f"lowerdir={CACHE / request.param},upperdir={upper},workdir={work}"
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, root], check=True)
 
     def run(command: str) -> str:
         return subprocess.run(
@@ -57,13 +67,10 @@ def installed(
             check=True,
         ).stdout
 
-    try:
-        shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
+    with root_of(request.param, tmp_path_factory.mktemp("root")) as root:
         shutil.copy(package(request.param), root / "tmp" / "dualpath.deb")
         run(f"{INSTALL} /tmp/dualpath.deb")
         yield run
-    finally:
-        subprocess.run(["umount", root], check=True)
 
 
 def test_every_program_runs(installed: Run) -> None:

@@ -16,7 +16,7 @@ import yaml
 from tests.architecture import ROOT
 
 LOADED = re.compile(r"<(?:script|img|iframe)[^>]* src=\"?(https?:[^\"> ]+)|<link[^>]*(https?:\S+)")
-PARTS = ("docs", "packaging/site", "tests/lab", "proto", "deploy/monitoring", "examples")
+PARTS = ("docs", "packaging/site", "tests/lab", "proto", "deploy", "examples")
 
 
 def pages(menu: object) -> Iterator[str]:
