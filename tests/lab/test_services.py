@@ -6,9 +6,9 @@ from functools import partial
 import pytest
 
 from tests.lab.fabric import Fabric, Pe
-from tests.lab.frr import Frr, Settings
-from tests.lab.gobgp import Gobgp, Neighbor
-from tests.lab.gobgp import Settings as GobgpSettings
+from tests.lab.frr import Frr
+from tests.lab.gobgp import Gobgp, Neighbor, Settings
+from tests.lab.metallb import services, started, take_services
 from tests.lab.ping import flows
 from tests.lab.plan import TENANT_VRF, PePlan
 from tests.lab.waiting import wait_until
@@ -16,68 +16,10 @@ from tests.lab.waiting import wait_until
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.datapaths("kernel", "dpdk")]
 
 
-def services(plan: PePlan) -> tuple[str, str]:
-    """Return a node's service addresses."""
-    return f"10.96.{plan.index}.10", f"fd00:10:96:{plan.index}::10"
-
-
-def take_services(pe: Pe) -> None:
-    """Let the node answer for its services, as kube-proxy would."""
-    for service in services(pe.plan):
-        pe.node.ip("address", "replace", service, "dev", "lo")
-
-
-def metallb(plan: PePlan) -> str:
-    """Return frr.conf as frr-k8s renders it for one router with both families."""
-    v4, v6 = services(plan)
-    router4, router6 = plan.pool_gateways
-    sessions = "".join(
-        f" neighbor {router} remote-as {plan.asn}\n neighbor {router} timers connect 1\n"
-        for router in plan.pool_gateways
-    )
-    return f"""\
-hostname lab
-ip prefix-list services seq 5 permit {v4}/32
-ipv6 prefix-list services seq 5 permit {v6}/128
-route-map out permit 10
- match ip address prefix-list services
-exit
-route-map out permit 20
- match ipv6 address prefix-list services
-exit
-route-map in permit 10
-exit
-router bgp {plan.host_asn}
- bgp router-id {plan.routed_addresses[0]}
- no bgp ebgp-requires-policy
- no bgp default ipv4-unicast
- bgp graceful-restart preserve-fw-state
- no bgp network import-check
-{sessions} address-family ipv4 unicast
-  network {v4}/32
-  neighbor {router4} activate
-  neighbor {router4} route-map in in
-  neighbor {router4} route-map out out
- exit-address-family
- address-family ipv6 unicast
-  network {v6}/128
-  neighbor {router6} activate
-  neighbor {router6} route-map in in
-  neighbor {router6} route-map out out
- exit-address-family
-exit
-"""
-
-
 @pytest.fixture(scope="module")
 def frr(_standing: Fabric) -> Frr:
     """The first node's own FRR, which is independent of the router's."""
-    pe = _standing.pes[0]
-    take_services(pe)
-    settings = Settings(daemons=("mgmtd", "zebra", "bgpd"), configuration=metallb(pe.plan))
-    made = _standing.scenario.frr("metallb", pe.node, settings)
-    made.start()
-    return made
+    return started(_standing.scenario, _standing.pes[0])
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +33,7 @@ def gobgp(_standing: Fabric) -> Gobgp:
             pe.plan.pool_gateways, ("ipv4-unicast", "ipv6-unicast"), strict=True
         )
     )
-    settings = GobgpSettings(pe.plan.host_asn, pe.plan.routed_addresses[0], neighbors)
+    settings = Settings(pe.plan.host_asn, pe.plan.routed_addresses[0], neighbors)
     made = Gobgp(_standing.scenario, pe.node, settings)
     made.start()
     made.wait_for_sessions(2)
