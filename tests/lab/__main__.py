@@ -11,6 +11,7 @@ from tests.lab import accelerator, host, machine, recipe, rootfs, runs, targets
 from tests.lab.errors import LabError
 from tests.lab.machine import CHECKOUT, Accelerator, Job, Mode, Settings
 from tests.lab.runs import Modes, Request
+from tests.promtool import promtool
 
 EXAMPLES = """\
 examples:
@@ -45,7 +46,7 @@ def main() -> int:
                 case "run":
                     settings, modes = _with_accelerator(settings, modes, arguments.mode)
                     request = Request(rest, arguments.markers, arguments.jobs)
-                    return _run(_with_api_server(settings, request), modes, request)
+                    return _run(_with_programs(settings, request), modes, request)
                 case "shell":
                     settings, modes = _with_accelerator(settings, modes, arguments.mode)
                     mode = modes.grout if arguments.grout else modes.plain
@@ -131,12 +132,17 @@ def _with_accelerator(
     return settings, modes
 
 
-def _with_api_server(settings: Settings, request: Request) -> Settings:
-    """Build a Kubernetes API server if a scenario needs one, and it was not built before."""
+def _with_programs(settings: Settings, request: Request) -> Settings:
+    """Make what scenarios need, if it was not made before: a Kubernetes API server, promtool."""
     files, _ = targets.find(CHECKOUT, request.pytest)
-    if not any(target.kube for target in files):
-        return settings
-    return replace(settings, kube=kube.build(say).directory)
+    if any(target.kube for target in files):
+        settings = replace(settings, kube=kube.build(say).directory)
+    if any(target.promtool for target in files):
+        try:
+            settings = replace(settings, promtool=Path(promtool()))
+        except FileNotFoundError as error:
+            raise LabError(str(error)) from error
+    return settings
 
 
 def _run(settings: Settings, modes: Modes, request: Request) -> int:

@@ -65,6 +65,7 @@ class Settings:
     memory: str = "3072M"
     timeout_s: float = 1800.0
     kube: Path | None = None  # where an API server's programs are; a guest has them in /lab/kube
+    promtool: Path | None = None  # a guest has it in its path
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -101,6 +102,8 @@ def run(settings: Settings, job: Job, write: Write) -> int:
 def _write_run_directory(directory: Path, settings: Settings, job: Job) -> None:
     _write_package(directory, settings.project)
     (directory / "kube").mkdir()
+    if settings.promtool:
+        (directory / "bin" / "promtool").touch()
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     size = shutil.get_terminal_size()
     environment |= {"COLUMNS": str(size.columns), "LINES": str(size.lines)}
@@ -153,6 +156,7 @@ def _start(directory: Path, settings: Settings, job: Job) -> subprocess.Popen[by
         "LAB_ARTEFACTS": str(settings.artefacts),
         "LAB_RUN": str(directory),
         "LAB_KUBE": str(settings.kube or ""),
+        "LAB_PROMTOOL": str(settings.promtool or ""),
         "LAB_MEMORY": settings.memory,
         "LAB_ARGS": os.environ.get("DUALPATH_LAB_VM_ARGS", ""),
     }

@@ -12,6 +12,7 @@ LAB = "tests/lab"
 GROUT = re.compile(r"\bmark\.grout\b|[\"']dpdk[\"']")  # how a file has scenarios marked `grout`
 
 KUBE = re.compile(r"\btests\.kube\.server\b")  # how a file gets an API server
+PROMTOOL = re.compile(r"\btests\.lab\.alerting\b")  # how a file evaluates alert rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Target:
     argument: str  # relative to the checkout
     grout: bool = False  # some of its scenarios need grout
     kube: bool = False  # and some an API server
+    promtool: bool = False
 
     def __str__(self) -> str:
         return self.argument
@@ -51,4 +53,5 @@ def _of_directory(checkout: Path, directory: Path) -> list[Target]:
 
 def _target(argument: str, file: Path) -> Target:
     text = file.read_text()
-    return Target(argument, bool(GROUT.search(text)), bool(KUBE.search(text)))
+    needs = (bool(it.search(text)) for it in (GROUT, KUBE, PROMTOOL))
+    return Target(argument, *needs)

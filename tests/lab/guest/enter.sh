@@ -3,7 +3,7 @@
 # namespaces of its own, so whatever ends it unmounts everything.
 #
 # In: LAB_MODE straight|uml|qemu, LAB_SYSTEM LAB_VENV LAB_FRR_8_4 LAB_FRR_10_3 LAB_CHECKOUT
-# LAB_ARTEFACTS LAB_RUN (directories), LAB_KUBE (directory, or empty); for the VMs LAB_MEMORY (as 2048M) and LAB_ARGS (more arguments); for QEMU
+# LAB_ARTEFACTS LAB_RUN (directories), LAB_KUBE LAB_PROMTOOL (paths, or empty); for the VMs LAB_MEMORY (as 2048M) and LAB_ARGS (more arguments); for QEMU
 # LAB_MACHINE (directory), LAB_KERNEL (version), LAB_ACCELERATOR kvm|tcg, LAB_CPUS.
 set -eu
 
@@ -21,6 +21,7 @@ read_only "$LAB_CHECKOUT" "$root/checkout"
 mount --bind "$LAB_ARTEFACTS" "$root/artefacts"
 mount --bind "$LAB_RUN" "$root/lab"
 [ -z "$LAB_KUBE" ] || read_only "$LAB_KUBE" "$root/lab/kube"
+[ -z "$LAB_PROMTOOL" ] || read_only "$LAB_PROMTOOL" "$root/lab/bin/promtool"
 
 export HOME=/tmp
 init=/checkout/tests/lab/guest/init.sh
