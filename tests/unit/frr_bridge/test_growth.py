@@ -248,7 +248,7 @@ def test_row_table_copies_one_device_only() -> None:
         rows[7, b"mac"] = 1
         return allocated(lambda: rows.of(7))
 
-    # Python's own memory differs by some bytes; a copy of all rows takes more than 10,000.
+    # Python's own memory differs by some bytes; a copy of all rows takes thousands.
     assert abs(of_one(FEW) - of_one(MANY)) < 1000
 
 
