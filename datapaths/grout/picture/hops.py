@@ -11,6 +11,11 @@ is *parked*: rewritten, under its id, with an address that nobody uses (100:: pl
 discards such packets). One cheap write frees the old address. Parked hops are deleted while grout
 is idle (`upkeep.garbage`).
 
+A parked gateway *shadows* its old address: grout made a route to the address when it resolved it,
+and keeps that route to the parked hop, which drops packets for the neighbor itself (BGP's as well).
+Deleting the hop deletes the route. So parked gateways are deleted after two seconds at most, even
+if grout is never idle, one a second.
+
 An unused group is *dying*: rewritten without members, so that its routes drop packets, and deleted
 while grout is idle. Deleting it immediately would also delete its routes.
 
@@ -98,6 +103,7 @@ class HopTable:
         self._hops: dict[int, Hop] = {}
         self._ids: dict[HopKey, int] = {}
         self.parked: set[int] = set()
+        self.shadowing: set[int] = set()  # those of `parked` to which grout may still route
         self._next = ids.FIRST_HOP
         self.members: dict[int, tuple[HopMember, ...]] = {}  # by nexthop id
         self._users: dict[int, set[int]] = {}  # nexthop ids by hop
@@ -112,6 +118,7 @@ class HopTable:
         self._next = ids.FIRST_HOP
         for held in (self.members, self._users, self.records, self.drops, self.dying, self.parked):
             held.clear()
+        self.shadowing.clear()
 
     def load(self, dumped: list[wire.Nexthop]) -> None:
         """Replace the table by a dump of all of grout's nexthops."""
@@ -131,6 +138,7 @@ class HopTable:
                     self.put(hop)
                 else:
                     self.parked.add(nexthop.id)
+                    self.shadowing.add(nexthop.id)  # it may have been a gateway
         self._load_groups(groups)
 
     def _load_groups(self, groups: dict[int, tuple[HopMember, ...]]) -> None:
@@ -178,8 +186,15 @@ class HopTable:
 
     def park(self, hop_id: int) -> None:
         """Note that a hop was parked."""
-        self.forget(hop_id)
+        hop = self.forget(hop_id)
         self.parked.add(hop_id)
+        if hop and not hop.flags & KINDS:
+            self.shadowing.add(hop_id)
+
+    def collected(self, hop_id: int) -> None:
+        """Note that a parked hop is deleted."""
+        self.parked.discard(hop_id)
+        self.shadowing.discard(hop_id)
 
     def take_id(self) -> int:
         """Return an id for a hop, unused since the last load."""
