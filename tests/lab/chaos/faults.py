@@ -34,13 +34,15 @@ class Fault:
     gap_s: float = NONE_S
     frr_dies: bool = False  # nobody answers what somebody changed in its namespace
     frr_answers: bool = False  # the gap ends once FRR has repeated what it lost
+    repairs_hang: bool = False  # nobody repairs what another fault changed, for HANG_S
 
 
 def allowed_s(faults: Sequence[Fault]) -> float:
     """Return the longest gap that faults at once may cost."""
     if any(fault.frr_dies for fault in faults) and any(fault.frr_answers for fault in faults):
         return math.inf  # FRR obeyed the change, and died before it could take that back
-    return sum(fault.gap_s for fault in faults)
+    gap_s = sum(fault.gap_s for fault in faults)
+    return gap_s + HANG_S if gap_s and any(fault.repairs_hang for fault in faults) else gap_s
 
 
 def every(datapath: Datapath, *, bridged_only: bool = False) -> Mapping[str, Fault]:
@@ -128,10 +130,12 @@ def _ours() -> dict[str, Fault]:
     return {
         "kill:bridge": Fault(lambda world: _signal(world.bridge_pid, signal.SIGKILL)),
         "term:bridge": Fault(lambda world: _signal(world.bridge_pid, signal.SIGTERM)),
-        "stop:bridge": Fault(_hanging(lambda world: world.bridge_pid)),
+        "stop:bridge": Fault(_hanging(lambda world: world.bridge_pid), repairs_hang=True),
         "kill:controller": Fault(lambda world: world.pe1.controller.kill()),
         "term:controller": Fault(lambda world: world.pe1.controller.stop()),
-        "stop:controller": Fault(_hanging(lambda world: world.pe1.controller.pid)),
+        "stop:controller": Fault(
+            _hanging(lambda world: world.pe1.controller.pid), repairs_hang=True
+        ),
     }
 
 
@@ -164,7 +168,7 @@ def _grout() -> dict[str, Fault]:
     return {
         "kill:agent": Fault(lambda world: _signal(agent(world), signal.SIGKILL)),
         "term:agent": Fault(lambda world: _signal(agent(world), signal.SIGTERM)),
-        "stop:agent": Fault(_hanging(agent)),
+        "stop:agent": Fault(_hanging(agent), repairs_hang=True),
         "kill:grout": Fault(lambda world: signal_grout(world.pe1.plan, "KILL"), GROUT_S),
         "term:grout": Fault(lambda world: signal_grout(world.pe1.plan, "TERM"), GROUT_S),
         "stop:grout": Fault(hang, GROUT_S + HANG_S),
