@@ -35,7 +35,9 @@ def free_port(host: str = "127.0.0.1") -> int:
 @contextmanager
 def ui(of: Daemon, listen: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the command; yield the process, and the address that it prints."""
-    words = [sys.executable, "-m", "controller.cli", "--connect", of.listen, "ui"]
+    # A shell starts what it runs in the background, such as these tests, with SIGINT ignored.
+    words = ["env", "--default-signal=INT", sys.executable, "-m", "controller.cli"]
+    words += ["--connect", of.listen, "ui"]
     process = subprocess.Popen(
         [*words, "--listen", listen], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
     )
