@@ -56,7 +56,7 @@ class CoalesceTime:
     """Calls `shorten` once after each change of `state`, when that was steady for a while.
 
     `state` is None while routes are held, or FRR still catches up. `shorten` returns False if it
-    must be called again.
+    must be called again, which is after the same time.
     """
 
     def __init__(
@@ -79,3 +79,4 @@ class CoalesceTime:
             self._seen, self._since, self._done = state, now, False
         if state is not None and not self._done and now >= self._since + STEADY_S:
             self._done = await self._shorten()
+            self._since = now

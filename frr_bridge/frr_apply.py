@@ -98,7 +98,7 @@ class Finished:
         return _complaint(f"{self.output}\n{self.errors}")
 
 
-class _Unreadable(Exception):
+class _Unreadable(OSError):
     """FRR's programs do not show what differs; the text is one sentence."""
 
 
@@ -142,15 +142,14 @@ class FrrApply:
                 return Applied(False, False, _reason(error))
 
     async def shorten(self) -> bool:
-        """Shorten `coalesce-time` in FRR, not in the file; return False if FRR does not answer."""
+        """Shorten `coalesce-time` in FRR, not in the file; return whether FRR shows it."""
         async with self._busy:
             try:
-                shown = await self._vtysh("-c", "show running-config no-header")
-                await self._run_private("" if shown.code else coalesce.shorter(shown.output))
-            except (OSError, TimeoutError) as error:
+                await self._run_private(coalesce.shorter(await self._configuration()))
+                return not coalesce.shorter(await self._configuration())
+            except OSError as error:
                 log.debug("coalesce-time: %s", error)
                 return False
-            return not shown.code
 
     async def version(self) -> Version | None:
         """Return the release of the installed zebra, None if zebra cannot run."""
@@ -192,7 +191,8 @@ class FrrApply:
     async def _shut(self, urgent: Difference, text: str) -> bool:
         """Shut sessions with two runs of vtysh; a whole attempt takes ten programs."""
         await self._run_private(urgent.commands)
-        await self._show(text)
+        with contextlib.suppress(_Unreadable):
+            await self._show(text)
         return set(urgent.lines) <= {line.strip() for line in self._running.splitlines()}
 
     async def _judged(self, text: str, tolerated: frozenset[str]) -> Applied:
@@ -201,9 +201,6 @@ class FrrApply:
             return await self._reload(text, tolerated)
         except TimeoutError:
             return Applied(False, True, _HANG)
-        except _Unreadable as error:
-            self._running = ""
-            return Applied(False, True, str(error))
         except OSError as error:
             self._running = ""
             return Applied(False, True, _reason(error))
@@ -263,16 +260,19 @@ class FrrApply:
 
     async def _look(self, text: str) -> Difference:
         """Ask FRR for its configuration, and return the difference of the file from it."""
-        shown = await self._show(text)
-        if shown.code:
-            raise _Unreadable(f"FRR does not show its configuration: {shown.complaint}")
+        await self._show(text)
         return await self._difference()
 
-    async def _show(self, text: str) -> Finished:
+    async def _show(self, text: str) -> None:
         """Ask FRR for its configuration, and note it as the file with `text` would have it."""
+        self._running = ""
+        self._running = coalesce.as_written(await self._configuration(), text)
+
+    async def _configuration(self) -> str:
         shown = await self._vtysh("-c", "show running-config no-header")
-        self._running = "" if shown.code else coalesce.as_written(shown.output, text)
-        return shown
+        if shown.code:
+            raise _Unreadable(f"FRR does not show its configuration: {shown.complaint}")
+        return shown.output
 
     async def _put_back(self, previous: str, text: str, failed: Applied) -> Applied:
         with self._config_directory() as directory, _candidate(directory, previous) as candidate:
@@ -440,7 +440,7 @@ def _require(program: str) -> None:
 
 def _reason(error: OSError) -> str:
     """Return an error's text; that of a full file system names no file."""
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
 
 
 def _verdict(

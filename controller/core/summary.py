@@ -29,7 +29,7 @@ STEP_S = 1.0  # the largest difference between two clocks that are read one afte
 NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel evicts rows in use
 HOSTS = {"mac": "MACs", "ipv4": "IPv4 addresses", "ipv6": "IPv6 addresses"}
 NAMED = 3  # resources, or peers, in a sentence
-WITHOUT_FRR = ("idle", "replaying", "converging", "held")  # frr_bridge.session.State, without LIVE
+LIVE = "live"  # `SessionChanged.state`
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Summary:
     def _doubts(self) -> Iterator[str]:
         yield self._sources.out_of_date()
         session = self._state.session
-        if self._state.synced and session.number and session.state in WITHOUT_FRR:
+        if self._state.synced and session.number and session.state != LIVE:
             yield f"FRR's last routes are forwarded: {session.reason or session.state}"
         yield _isolated(self._state.frr.sessions)
         if (second := self._planes.second) and (problem := second.reconciler.unavailable):

@@ -97,7 +97,7 @@ class Follower:
                 await asyncio.wait([work], timeout=LOOK_S)
                 if self._wanted() != to:
                     work.cancel()
-        except asyncio.CancelledError:
+        except BaseException:
             work.cancel()
             with suppress(asyncio.CancelledError):  # again
                 await asyncio.wait([work])

@@ -135,7 +135,7 @@ class KernelDatapath:
                     batch, lambda built: self._picture.catch_up(built=built)
                 )
             failures = await self._records.apply(sockets.channel, batch)
-        if self._local:
+        if self._local and batch.kind is Kind.MAC:
             self._local.withdrawn([mac for mac in batch.withdrawals if isinstance(mac, Mac)])
         return failures
 

@@ -40,7 +40,8 @@ class LocalHosts:
         self._write = write
         self._legs = legs
         self._left: asyncio.Queue[tuple[Bridge, Collection[bytes]]] = asyncio.Queue()
-        self._withdrawn: asyncio.Queue[Sequence[Mac]] = asyncio.Queue()
+        self._withdrawn: dict[int, set[bytes]] = {}  # MACs by VNI
+        self._withdrew = asyncio.Event()
         self._claims = Claims(observer.links, observer.layer2, observer.subnets)
 
     async def run(self) -> None:
@@ -83,21 +84,24 @@ class LocalHosts:
         The host may come to such a bridge and be silent. Then the bridge would drop what is flooded
         to find it, because it comes from the leg.
         """
-        if macs and self._legs:
-            self._withdrawn.put_nowait(macs)
+        if not self._legs:
+            return
+        for mac in macs:
+            self._withdrawn.setdefault(mac.vni, set()).add(mac.mac)
+        self._withdrew.set()
 
     async def _unlearn(self) -> None:
         while True:
-            macs: dict[int, list[bytes]] = {}  # by VNI
-            for mac in await self._withdrawn.get():
-                macs.setdefault(mac.vni, []).append(mac.mac)
+            await self._withdrew.wait()
+            self._withdrew.clear()
+            macs, self._withdrawn = self._withdrawn, {}
             for leg, some in list(self._behind_legs(macs)):
                 try:
                     await asyncio.to_thread(unlearn, leg, some)
                 except OSError as error:
                     log.debug("the bridge %s still has MACs behind its leg: %s", leg.bridge, error)
 
-    def _behind_legs(self, macs: Mapping[int, list[bytes]]) -> Iterator[tuple[Leg, list[bytes]]]:
+    def _behind_legs(self, macs: Mapping[int, set[bytes]]) -> Iterator[tuple[Leg, set[bytes]]]:
         links = self._observer.links
         for name, leg in self._legs.items():
             port = links.named(name)

@@ -58,7 +58,8 @@ def places() -> Iterator[str]:
             for task in asyncio.all_tasks(loop):
                 stack = task.get_stack(limit=1)
                 where = f"{_short(stack[-1])}" if stack else "no frame"
-                yield f"{task.get_coro().__qualname__}: {where}"  # type: ignore[union-attr]
+                name = getattr(task.get_coro(), "__qualname__", task.get_name())
+                yield f"{name}: {where}"
 
 
 def _innermost(frame: FrameType) -> str:

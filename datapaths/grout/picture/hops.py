@@ -13,8 +13,8 @@ is idle (`upkeep.garbage`).
 
 A parked gateway *shadows* its old address: grout made a route to the address when it resolved it,
 and keeps that route to the parked hop, which drops packets for the neighbor itself (BGP's as well).
-Deleting the hop deletes the route. So parked gateways are deleted after two seconds at most, even
-if grout is never idle, one a second.
+Deleting the hop deletes the route. So parked gateways do not wait until grout is idle:
+from the second second on, one a second is deleted.
 
 An unused group is *dying*: rewritten without members, so that its routes drop packets, and deleted
 while grout is idle. Deleting it immediately would also delete its routes.

@@ -62,7 +62,6 @@ async def test_shortened_configuration_is_in_force(frr: FakeFrr) -> None:
     assert (await apply.apply(ONE)).changed
     changes = apply.changes
     assert await apply.shorten()
-    frr.running.remove(" coalesce-time 6000")  # FRR has one value only
     assert " coalesce-time 1000" in frr.running
     before = len(frr.commands)
     assert (await apply.apply(ONE)).changed is False
@@ -71,6 +70,15 @@ async def test_shortened_configuration_is_in_force(frr: FakeFrr) -> None:
     assert reloads(frr) == 0
     assert "coalesce" not in "".join(text for text, _ in frr.files_seen[before:])
     assert frr.paths.file.read_text() == ONE  # FRR starts with the long value
+
+
+async def test_value_that_frr_does_not_take_is_tried_again(frr: FakeFrr) -> None:
+    apply = FrrApply(frr.paths, frr)
+    assert (await apply.apply(ONE)).changed
+    frr.takes = lambda _: []
+    assert not await apply.shorten()
+    frr.takes = list
+    assert await apply.shorten()
 
 
 async def test_configuration_that_frr_does_not_show_is_tried_again(frr: FakeFrr) -> None:
@@ -119,6 +127,7 @@ async def test_restart_of_frr_and_a_new_configuration_count_again(between: int |
 async def test_frr_that_does_not_answer_is_told_again() -> None:
     clocked = Clocked()
     clocked.state, clocked.answers = 1, False
-    assert await clocked.look(0.0, STEADY_S, 1.0 + STEADY_S) == 2
+    assert await clocked.look(0.0, STEADY_S, 1.0 + STEADY_S) == 1
+    assert await clocked.look(2 * STEADY_S) == 2
     clocked.answers = True
-    assert await clocked.look(2.0 + STEADY_S, 3.0 + STEADY_S) == 3
+    assert await clocked.look(3 * STEADY_S, 4 * STEADY_S, 5 * STEADY_S) == 3

@@ -68,8 +68,11 @@ class FakeFrr:
         lines = self._wanted(file)
         gone = tuple(line.strip()[3:] + " " for line in lines if line.strip().startswith("no "))
         new = [line for line in lines if line not in self.running and "no " not in line[:5]]
+        new = self.takes(new)[: self.per_pass]
+        if any(line.startswith(" coalesce-time ") for line in new):
+            gone += ("coalesce-time ",)  # FRR has one value only
         self.running = [r for r in self.running if not f"{r.strip()} ".startswith(gone)]
-        self.running += self.takes(new)[: self.per_pass]
+        self.running += new
         return Finished(0, "")
 
     def _wanted(self, file: Path) -> list[str]:
