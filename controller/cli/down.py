@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -62,8 +61,10 @@ def down(
     directory = state_dir
     if os.geteuid() != 0:
         fail("only root may move devices and remove namespaces; run it with sudo")
-    from controller.manifests import trial  # these imports are slow
-    from controller.node import namespacerecord
+    import asyncio  # these imports are slow
+
+    from controller.manifests import trial
+    from controller.node import namespacerecord, supervisor
     from controller.node.namespacerecord import NamespaceRecord
     from controller.node.teardown import planned, undone
 
@@ -77,7 +78,7 @@ def down(
         return
     try:
         with alone(directory / "controller.lock"):
-            _end_bridge(directory)
+            asyncio.run(supervisor.end_bridge_of(directory))  # a killed controller left it
             frrfile.forget(directory)  # from now on it is not for what is there
             steps = list(undone(left))
             if not any(step.problem for step in steps):
@@ -92,14 +93,6 @@ def down(
         fail(f"--state-dir {state_dir}: {error.strerror}")
     _show(steps, output)
     raise SystemExit(1 if any(step.problem for step in steps) else 0)
-
-
-def _end_bridge(state_dir: Path) -> None:
-    """Stop a frr-bridge that a killed controller left running."""
-    from controller.node.supervisor import bridge_of
-
-    if bridge := bridge_of(state_dir):
-        bridge.send_signal(signal.SIGTERM)
 
 
 def _show(steps: Iterable[Step], output: Output) -> None:

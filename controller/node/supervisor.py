@@ -44,6 +44,15 @@ def bridge_of(state_dir: Path) -> Process | None:
     return listener(state_dir / options.BUS)
 
 
+async def end_bridge_of(state_dir: Path) -> None:
+    """Stop the frr-bridge that listens in a state directory, and return once it has ended.
+
+    Until then it may still write there: the configuration it last applied, for example.
+    """
+    if bridge := bridge_of(state_dir):
+        await _end_adopted(bridge)
+
+
 class Useless(Exception):
     """The program can never run here, and has logged the reason. Do not restart it."""
 
@@ -76,8 +85,10 @@ class BridgeSupervisor:
         """Stop the bridge, because the controller ends or the bridge's namespace was replaced."""
         if self._child:
             await _end(self._child)
-        elif found := self._adopted or bridge_of(self._settings.state_dir):
-            await _end_adopted(found)
+        elif self._adopted:
+            await _end_adopted(self._adopted)
+        else:
+            await end_bridge_of(self._settings.state_dir)
 
     async def _watch(self, bridge: Process) -> None:
         """Return when an earlier controller's bridge has ended; stop one that does not answer."""
@@ -193,6 +204,7 @@ async def _end_adopted(bridge: Process) -> None:
     bridge.send_signal(signal.SIGTERM)
     if not await _ends_within(bridge, _END_S):
         bridge.send_signal(signal.SIGKILL)
+        await _ends_within(bridge, _END_S)
 
 
 async def _ends_within(process: Process, time_limit_s: float) -> bool:

@@ -18,6 +18,7 @@ from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import netns
 from datapaths.linux.shadows import Shadows, shadow_of
 from dualpath.model.links import Address, Port, Vni
+from dualpath.process import frrfile, options
 from dualpath.process.lock import alone
 from tests.fakes.batches import upsert
 from tests.netns.layouts import routed
@@ -27,6 +28,23 @@ pytestmark = [
     pytest.mark.netns,
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
 ]
+
+LEFT_BRIDGE = """
+import signal, socket, sys, time
+
+def end(*_: object) -> None:
+    time.sleep(0.3)
+    open(sys.argv[2], "w").close()
+    sys.exit()
+
+signal.signal(signal.SIGTERM, end)
+with socket.socket(socket.AF_UNIX) as bus:
+    bus.bind(sys.argv[1])
+    bus.listen()
+    print("listens", flush=True)
+    signal.pause()
+"""
+"""It stores FRR's configuration while it ends, as frr-bridge may."""
 
 VNI = Vni(110, local=bytes([10, 0, 0, 1]), mac=bytes.fromhex("00f30000006e"))
 
@@ -89,6 +107,17 @@ def test_teardown_beside_a_running_controller_is_refused(tmp_path: Path) -> None
     assert done.returncode == 1
     assert "systemctl stop dualpath" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_left_bridge_has_ended_before_its_files_are_removed(tmp_path: Path) -> None:
+    bus, stored = tmp_path / options.BUS, tmp_path / frrfile.name_of(b"")
+    arguments = [sys.executable, "-c", LEFT_BRIDGE, str(bus), str(stored)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as bridge:
+        assert bridge.stdout
+        bridge.stdout.readline()
+        assert down(tmp_path).returncode == 0
+        assert bridge.wait(10) == 0
+        assert not stored.exists()
 
 
 def test_namespace_with_a_running_process_is_kept_and_reported(tmp_path: Path) -> None:
