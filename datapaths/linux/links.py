@@ -61,6 +61,11 @@ class Links(LinkReader):
         self.rules = Rules(self, self.changes.allow)
         self.addresses = LinkAddresses(self, self.changes)
 
+    def close(self) -> None:
+        """Close the handle, and free what it read at once, not when cycles are looked for."""
+        super().close()
+        del self.rules, self.addresses
+
     def load(self) -> None:
         """Read all devices and addresses in two dumps: for many devices, a request each is slow."""
         self.addresses.load(link.index for link in self.all())
