@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 LAB := $(PYTHON) -m tests.lab
+BENCH = $(PYTHON) -m tests.bench --json build/bench/$(shell date -u +%Y%m%dT%H%M%SZ).json
 DATAPATH ?= kernel
 JOBS ?= 2
 GROUT := $(if $(filter dpdk,$(DATAPATH)),--grout)
@@ -25,11 +26,11 @@ NEEDS = echo "demo: takes $(if $(filter dpdk,$(DATAPATH)),6,2) minutes; the firs
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns kube images ui site deb wheel release lab lab-shell demo man lint lock proto bench clean distclean
+.PHONY: help setup test test-all unit netns kube images ui site deb wheel release lab lab-shell demo man lint lock proto bench bench-all bench-quick clean distclean
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F': .*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "JOBS=N              lab guests to run in parallel (default 2)"
 	@echo "DATAPATH=kernel     datapath of the demo: kernel, or dpdk (grout)"
@@ -129,17 +130,17 @@ proto: ## generate the gRPC code
 	@.ci/setup
 	@exec $(PYTHON) -m dualpath.pb.generate
 
-bench: ## measure speed: ratios of two variants, side by side on this machine (root)
-	@.ci/setup
-	@for bench in tests/bench/[a-z]*.py; do \
-	    echo "== $$bench"; \
-	    module=$${bench%.py}; module=$${module//\//.}; \
-	    if grep -q '^    python -m tests.lab shell' "$$bench"; then \
-	        $(LAB) shell --mode straight -c "exec python -m $$module" || exit 1; \
-	    else \
-	        $(PYTHON) -m "$$module" || exit 1; \
-	    fi; \
-	done
+bench: ## measure speed beside references, within 15 minutes; JSON in build/bench (root)
+	@.ci/setup bench
+	@exec $(BENCH)
+
+bench-all: ## run bench at all sizes, with more turns (root)
+	@.ci/setup bench
+	@exec $(BENCH) --all
+
+bench-quick: ## run what CI measures, and print the trend since docs/bench (root)
+	@.ci/setup bench
+	@exec $(BENCH) --quick --compare $(wildcard docs/bench/quick-*.json)
 
 distclean: ## run clean, and remove the lab's root filesystems (root)
 	@.ci/setup lab

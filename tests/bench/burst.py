@@ -16,16 +16,19 @@ from frr_bridge import watch
 from frr_bridge.bridge import Bridge
 from frr_bridge.check import Check
 from frr_bridge.watch import Watch
+from tests.bench.declared import Bench
+from tests.bench.figures import report
 from tests.fakes.netns import fresh, ip
 from tests.fakes.zebra import MemoryBus
 from tests.netns.test_burst import REMOTE, entries, index_of, macs, write
 
+BENCH = Bench(usual=((),), long=((),))
 MACS = 100_000
 ROUNDS = 5
 
 
-async def round_of(name: str) -> str:
-    """Write the burst into namespace `name` and follow it; return what was seen."""
+async def round_of(name: str) -> tuple[str, float]:
+    """Write the burst into namespace `name` and follow it; return what was seen, and the CPU."""
     opened = watch._socket
 
     def inside() -> socket.socket:
@@ -51,10 +54,11 @@ async def round_of(name: str) -> str:
         feed.on_news = check.notified
         await feed.again()
         known, missed = len(bridge.records[Kind.MAC]), check.differing()[0]
-        return (
+        seen = (
             f"{known} of {MACS} known, {missed} missed; written in {written:.1f} s, all known after"
             f" {took:.1f} s, {cpu / MACS * 1e6:.0f} us CPU each with the writer, {feed.dumps} dumps"
         )
+        return seen, cpu
     finally:
         watch._socket = opened
         following.cancel()
@@ -63,6 +67,7 @@ async def round_of(name: str) -> str:
 
 
 def main() -> None:
+    spent = []
     for number in range(1, ROUNDS + 1):
         with fresh("burst-") as name:
             ip(name, "link add br110 type bridge")
@@ -70,7 +75,10 @@ def main() -> None:
             ip(name, "link set vx110 master br110")
             ip(name, "link set br110 up")
             ip(name, "link set vx110 up")
-            print(f"round {number}: {asyncio.run(round_of(name))}")
+            seen, cpu_s = asyncio.run(round_of(name))
+            print(f"round {number}: {seen}")
+            spent.append(cpu_s / MACS * 1e6)
+    report("burst.known", spent, "us-cpu", macs=MACS)
 
 
 if __name__ == "__main__":

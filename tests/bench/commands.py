@@ -33,8 +33,11 @@ from dualpath.model.layer2 import Mac, Neighbor
 from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.records import Record, RecordBatch
 from dualpath.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
+from tests.bench.declared import Bench
+from tests.bench.figures import report
 from tests.fakes.core import Core, LoggingDatapath, running
 
+BENCH = Bench(usual=(("--rows", "200000"),), long=((),), quick=(("--rows", "0"),), root=False)
 RUNS = 7
 BATCH_ROWS = 4096
 NEXTHOPS = 100  # that routes have
@@ -221,9 +224,15 @@ def listing(server: Server, words: list[str], form: str) -> Listing:
     )
 
 
+def slug(*words: str) -> str:
+    return ".".join(("commands", *(word.strip("-_") for word in words)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="routes of each family")
+    parser.add_argument(
+        "--rows", type=int, default=1_000_000, help="routes of each family; 0: no lists"
+    )
     rows = parser.parse_args().rows
     bare = cpu_s([sys.executable, "-c", "pass"])
     print(f"{'a bare interpreter':<36}{bare:6.3f} s of CPU")
@@ -231,12 +240,22 @@ def main() -> None:
         connect = [] if words[0] == "__complete" else ["--connect", "unix:/none.sock"]
         took = cpu_s([*DUALPATH, *connect, *words])
         print(f"dualpath {' '.join(words):<27}{took:6.3f} s of CPU, {took / bare:4.1f} x")
+        work = slug("start", *words)
+        report(work, took, "s-cpu")
+        report(work, bare, "s-cpu", "bare-python")
+    if not rows:
+        return
     with served(rows) as server:
         print(f"the server holds its rows in {server.peak_mb():.0f} MB")
         for words in LISTS:
             for form in ("table", "wide", "json"):
                 name = f"dualpath {' '.join(words)} -o {form}"
-                print(f"{name:<38}{listing(server, words, form)}", flush=True)
+                found = listing(server, words, form)
+                print(f"{name:<38}{found}", flush=True)
+                work, us = slug(*words, form), 1e6 / found.rows
+                report(f"{work}.command", found.command_cpu_s * us, "us-cpu", rows=rows)
+                report(f"{work}.server", found.server_cpu_s * us, "us-cpu", rows=rows)
+                report(f"{work}.memory", found.command_mb, "MB", rows=rows)
 
 
 if __name__ == "__main__":

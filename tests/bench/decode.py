@@ -17,6 +17,8 @@ from dualpath.netlink.numbers import RTNH_F_ONLINK
 from frr_bridge.wire.columns import decode
 from frr_bridge.wire.fpm import FpmFramer
 from frr_bridge.wire.inline import InlineNexthop
+from tests.bench.declared import Bench
+from tests.bench.figures import report
 from tests.unit.frr_bridge.wire.build import (
     by_id,
     encap,
@@ -27,6 +29,8 @@ from tests.unit.frr_bridge.wire.build import (
     withdrawal,
 )
 
+BENCH = Bench(usual=(("--routes", "300000"),), long=((),), root=False)
+PASSES = 3
 CHUNKS = (16 << 10, 64 << 10, 256 << 10, 1 << 20)
 
 
@@ -163,9 +167,14 @@ def main() -> None:
         part = min(count, 100_000)
         stream = frames(*(kind(i) for i in range(part))) * (count // part)
         routes = part * (count // part)
-        best = [min(measure(stream, chunk, routes) for _ in range(3)) for chunk in CHUNKS]
+        took = [[measure(stream, chunk, routes) for _ in range(PASSES)] for chunk in CHUNKS]
+        best = [min(passes) for passes in took]
         print(f"{kind.__name__:24}" + "".join(f"{value:12.3f}" for value in best))
-    print("us/read  " + "  ".join(f"{n} routes {t:.1f}" for n, t in latency().items()))
+        report(f"decode.{kind.__name__}", took[-1], "us-cpu", routes=routes)
+    reads = latency()
+    print("us/read  " + "  ".join(f"{n} routes {t:.1f}" for n, t in reads.items()))
+    for size, us in reads.items():
+        report("decode.read", us, "us-cpu", routes=size)
 
 
 if __name__ == "__main__":

@@ -31,9 +31,15 @@ from dualpath.model.kinds import Kind
 from dualpath.model.links import Address, HostEnd, Port
 from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.routes import Family, Op, RouteBatch
+from tests.bench.declared import Bench
+from tests.bench.figures import OURS
+from tests.bench.figures import report as figure
 from tests.bench.kernel import routes
 from tests.contract.groutworld import running
 
+BENCH = Bench(
+    usual=(("3", "100000", "1000000"),), long=(("5", "100000", "1000000"),), programs=("cc",)
+)
 STEPS = ("add", "delete")
 
 
@@ -112,6 +118,10 @@ async def compare(grout: Grout, host: str, folder: Path, count: int, rounds: int
             native[step].append(await through_c(program, grout, folder, whole[step]))
         await ours_once(grout, host, whole, ours, listed)
     report(count, ours, native, statistics.median(listed))
+    for step in STEPS:
+        for variant, times in ((OURS, ours), ("c", native)):
+            figure(f"grout.{step}", times[step], "s", variant, routes=count)
+    figure("grout.dump", listed, "s", routes=count)
 
 
 async def ours_once(

@@ -27,8 +27,17 @@ from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.records import RecordBatch
 from dualpath.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 from dualpath.netlink import numbers as n
+from tests.bench.declared import Bench
+from tests.bench.figures import OURS
+from tests.bench.figures import report as figure
 from tests.fakes.netns import fresh, ip
 
+BENCH = Bench(
+    usual=(("10000", "3"), ("100000", "3"), ("1000000", "3")),
+    long=(("10000", "5"), ("100000", "5"), ("1000000", "5")),
+    quick=(("50000", "3"),),
+    programs=("cc",),
+)
 BATCH_ROWS = 16384
 TICK_S = 0.005  # of the watch on stalls: rare enough to cost nothing
 STEPS = ("add", "replace", "delete")
@@ -172,6 +181,7 @@ async def main(count: int, rounds: int) -> None:
                 best.append(await through_c(family, count, blaster, Path(folder)))
                 ours.append(await through_datapath(family, count))
             report(family, count, ours, best)
+            figures(family, count, ours, best)
     print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at most")
 
 
@@ -194,6 +204,20 @@ def report(
     read = statistics.median(times["dump"] for times in ours)
     print(f"{family.name:5} dump     {read / count * 1e6:5.2f} us/route, {read:.2f} s in all")
     print(f"{family.name:5} longest stall of the event loop {max(t['stall'] for t in ours):.3f} s")
+
+
+def figures(
+    family: Family, count: int, ours: list[dict[str, float]], best: list[dict[str, float]]
+) -> None:
+    where = f"kernel.{family.name.lower()}"
+    for what in STEPS:
+        for name, key, unit in ((what, what, "s"), (f"{what}.cpu", f"{what} cpu", "s-cpu")):
+            for variant, rounds in ((OURS, ours), ("c", best)):
+                figure(
+                    f"{where}.{name}", [times[key] for times in rounds], unit, variant, routes=count
+                )
+    figure(f"{where}.dump", [times["dump"] for times in ours], "s", routes=count)
+    figure(f"{where}.stall", [times["stall"] * 1e3 for times in ours], "ms", routes=count)
 
 
 if __name__ == "__main__":

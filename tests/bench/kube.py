@@ -18,11 +18,14 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from tests.bench.declared import Bench
+from tests.bench.figures import report
 from tests.kube.node import Node, number
 from tests.kube.server import ApiServer, Usage, usage_of
 from tests.kube.test_definitions import OURS
 from tests.unit.controller.intent.build import manifest, underlay
 
+BENCH = Bench(usual=(("--nodes", "10", "--idle", "15"),), long=((),), limit_s=3600)
 PATIENCE_S = 900.0
 REQUESTS = re.compile(rb"^apiserver_request_total\{.*\} (\d+)$", re.MULTILINE)
 RECEIVED = re.compile(rb"^apiserver_watch_events_total\{.*\} (\d+)$", re.MULTILINE)
@@ -45,7 +48,7 @@ class Meter:
         used = [self._server.usage(), self._server.usage("etcd"), usage_of(self._agents)]
         return time.monotonic(), requests, events, used
 
-    def show(self, title: str) -> None:
+    def show(self, work: str, title: str) -> None:
         then, requests_then, events_then, used_then = self._before
         now, requests_now, events_now, used_now = self._before = self._look()
         seconds = now - then
@@ -57,6 +60,15 @@ class Meter:
             cpu_s, mb = after.cpu_s - before.cpu_s, after.resident_mb
             share = 100 * cpu_s / seconds
             print(f"    {name:<11}{cpu_s:7.1f} s of CPU ({share:.0f} %), {mb:.0f} MB")
+        figure = f"kube.{work}"
+        for name, before, after in zip(
+            ("server", "etcd", "agents"), used_then, used_now, strict=True
+        ):
+            used_s = max(0.0, after.cpu_s - before.cpu_s)
+            report(f"{figure}.{name}.cpu", used_s, "s-cpu", nodes=self._nodes)
+            report(f"{figure}.{name}.memory", after.resident_mb, "MB", nodes=self._nodes)
+        report(f"{figure}.requests", requests, "requests", nodes=self._nodes)
+        report(f"{figure}.took", seconds, "s", nodes=self._nodes)
 
 
 async def agents(kubeconfig: Path, nodes: int) -> None:
@@ -127,17 +139,17 @@ def measure(
     meter = Meter(server, child.pid, nodes)
     wait(files(2), "the first manifests")
     wait(lambda: reported(1), "the first statuses")
-    meter.show(f"{nodes} nodes started, and one Underlay with a row of each")
+    meter.show("start", f"{nodes} nodes started, and one Underlay with a row of each")
     time.sleep(idle_s)
-    meter.show("nothing happens")
+    meter.show("idle", "nothing happens")
     many = [
         manifest("L3VNI", f"v{n}", vrf=f"v{n}", vni=n, hostSession=None) for n in range(1, vrfs + 1)
     ]
     server.apply(*many)
     wait(files(2 + vrfs), "the manifests")
-    meter.show(f"{vrfs} VRFs applied and mirrored by each node")
+    meter.show("mirrored", f"{vrfs} VRFs applied and mirrored by each node")
     wait(lambda: reported(1 + vrfs), "the statuses")
-    meter.show("each VRF has a row of each node")
+    meter.show("rows", "each VRF has a row of each node")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,17 @@ from dualpath.netlink.message import attribute, encode_message, u32
 from dualpath.process.garbage import Garbage
 from frr_bridge.wire.fpm import FpmFramer, frame
 from frr_bridge.wire.route import RTMSG
+from tests.bench.declared import Bench
+from tests.bench.figures import report
 from tests.bench.macpath import Way, opened_in
 from tests.fakes.netns import fresh
 
+BENCH = Bench(
+    usual=((), ("--pause", "5")),
+    long=(("--changes", "3000"), ("--changes", "3000", "--pause", "5")),
+    quick=((),),
+)
+TURNS = 5  # parts of the changes: how much their medians differ is the noise
 RTPROT_BGP = 186
 PREFIX = bytes([9, 9, 9, 0])
 WARM = 50  # changes before the first that counts
@@ -70,6 +78,12 @@ async def run(control: str, forwarding: str, given: argparse.Namespace) -> None:
                 f"{statistics.median(spent) * 1e6:.0f} us of CPU, least {min(spent) * 1e6:.0f}; "
                 f"{reads / (WARM + given.changes):.1f} reads of netlink each"
             )
+            part = -(-len(spent) // TURNS)
+            parts = [spent[at : at + part] for at in range(0, len(spent), part)]
+            medians = [statistics.median(one) * 1e6 for one in parts]
+            work = "lone.paced" if given.pause else "lone.hot"
+            report(work, medians, "us-cpu")
+            report(f"{work}.reads", reads / (WARM + given.changes), "reads")
         finally:
             await way.close(tasks)
 

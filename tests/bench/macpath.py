@@ -36,10 +36,21 @@ from frr_bridge.bridge import Bridge
 from frr_bridge.session import Input
 from frr_bridge.watch import Watch
 from frr_bridge.wire.message import Other
+from tests.bench.declared import Bench
+from tests.bench.figures import report
 from tests.fakes.batches import upsert
 from tests.fakes.netns import fresh, ip
 from tests.netns.test_burst import REMOTE, entries, index_of, macs, write
 
+BENCH = Bench(
+    usual=(("--macs", "1000"), ("--macs", "10000"), ("--macs", "100000")),
+    long=(
+        ("--macs", "1000", "--rounds", "5"),
+        ("--macs", "10000", "--rounds", "5"),
+        ("--macs", "100000", "--rounds", "5"),
+    ),
+    quick=(("--macs", "2000"),),
+)
 VNI = Vni(110, local=bytes([10, 0, 0, 1]), mac=bytes.fromhex("00f30000006e"))
 PATIENCE_S = 300.0
 
@@ -127,10 +138,15 @@ async def rounds_of(control: str, forwarding: str, given: argparse.Namespace) ->
         tasks = [asyncio.create_task(work) for work in (way.watch.run(), way.reconciler.run())]
         try:
             await way.watch.again()
+            costs: dict[str, list[float]] = {"added": [], "withdrawn": []}
             for number in range(1, given.rounds + 1):
-                added = await spent(given, way, control, RTM_NEWNEIGH, given.macs)
-                gone = await spent(given, way, control, RTM_DELNEIGH, 0)
+                added, cost = await spent(given, way, control, RTM_NEWNEIGH, given.macs)
+                costs["added"].append(cost)
+                gone, cost = await spent(given, way, control, RTM_DELNEIGH, 0)
+                costs["withdrawn"].append(cost)
                 print(f"round {number}: added {added}, withdrawn {gone}", flush=True)
+            for name, turns in costs.items():
+                report(f"macpath.{name}", turns, "us-cpu", macs=given.macs)
         finally:
             await way.close(tasks)
 
@@ -151,8 +167,10 @@ def opened_in(control: str) -> Iterator[None]:
         watch._socket = opened
 
 
-async def spent(given: argparse.Namespace, way: Way, control: str, kind: int, expected: int) -> str:
-    """Write a burst, wait until it is in the datapath, and return what that cost."""
+async def spent(
+    given: argparse.Namespace, way: Way, control: str, kind: int, expected: int
+) -> tuple[str, float]:
+    """Write a burst, wait until it is in the datapath; return what that cost, and CPU us a MAC."""
     command = [sys.executable, "-m", __spec__.name, "--write", control, str(kind)]
     profile = cProfile.Profile()
     began, cpu, dumps = time.monotonic(), time.process_time(), way.watch.dumps
@@ -167,7 +185,8 @@ async def spent(given: argparse.Namespace, way: Way, control: str, kind: int, ex
     if given.profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(45)
     again = f", {way.watch.dumps - dumps} dumps" if way.watch.dumps > dumps else ""
-    return f"{used / given.macs * 1e6:.1f} us each ({took:.1f} s by the clock{again})"
+    cost = used / given.macs * 1e6
+    return f"{cost:.1f} us each ({took:.1f} s by the clock{again})", cost
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -10,18 +10,20 @@ CPU time is the controller's and frr-bridge's.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 
 from controller.node.supervisor import bridge_of
 from datapaths.kernel.channel import collect
 from datapaths.kernel.wire import neighbors
 from dualpath.netlink.numbers import RTM_DELNEIGH, RTM_NEWNEIGH
+from tests.bench.declared import Bench
+from tests.bench.figures import report
+from tests.bench.usage import cpu_s, resident_mb
 from tests.lab import manifests
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.plan import L2_VNI, Topology
@@ -31,6 +33,7 @@ from tests.lab.scenario import Scenario
 from tests.lab.waiting import wait_until
 from tests.netns.test_burst import REMOTE, entries, index_of, macs, write
 
+BENCH = Bench(usual=(("2",),), long=((),), guest=True, limit_s=1800)
 MACS = 100_000
 ROUNDS = 5
 PATIENCE_S = 300.0
@@ -72,12 +75,13 @@ def programmed(pe: Pe) -> int:
     return len(found[True] & found[False])
 
 
-def cpu_s(pids: Sequence[int]) -> float:
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one round, of the controller and frr-bridge together."""
+
+    there_s: float
+    cpu_us: float  # of a MAC
+    memory_mb: float  # with all MACs
 
 
 def pids_of(pe: Pe) -> list[int]:
@@ -88,14 +92,15 @@ def pids_of(pe: Pe) -> list[int]:
     return [pe.controller.pid, bridge.pid]
 
 
-def round_of(pe: Pe, number: int) -> None:
+def round_of(pe: Pe, number: int) -> Cost:
     control = pe.control.name
     device, pids = index_of(control, DEVICE), pids_of(pe)
-    began, cpu = time.monotonic(), cpu_s(pids)
+    began, cpu = time.monotonic(), cpu_s(*pids)
     write(control, entries(RTM_NEWNEIGH, device, REMOTE, macs(MACS)))
     written = time.monotonic() - began
     wait_until(lambda: programmed(pe) == MACS, "all MACs in forwarding", PATIENCE_S, LOOK_S)
-    took, used = time.monotonic() - began, cpu_s(pids) - cpu
+    took, used = time.monotonic() - began, cpu_s(*pids) - cpu
+    cost = Cost(took, used / MACS * 1e6, resident_mb(*pids))
     print(
         f"round {number}: {programmed(pe)} of {MACS} in the forwarding kernel; written in "
         f"{written:.1f} s, there after {took:.1f} s, {used:.1f} s CPU",
@@ -107,13 +112,16 @@ def round_of(pe: Pe, number: int) -> None:
     print(f"  audit: {audit}, after {time.monotonic() - began:.1f} s", flush=True)
     write(control, entries(RTM_DELNEIGH, device, REMOTE, macs(MACS)))
     wait_until(lambda: programmed(pe) == 0, "no MACs in forwarding", PATIENCE_S, LOOK_S)
+    return cost
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if sys.argv[1:] else ROUNDS
     with live() as pe:
-        for number in range(1, rounds + 1):
-            round_of(pe, number)
+        costs = [round_of(pe, number) for number in range(1, rounds + 1)]
+    report("macs.there", [cost.there_s for cost in costs], "s", macs=MACS)
+    report("macs.cpu", [cost.cpu_us for cost in costs], "us-cpu", macs=MACS)
+    report("macs.memory", [cost.memory_mb for cost in costs], "MB", macs=MACS)
 
 
 if __name__ == "__main__":

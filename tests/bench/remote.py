@@ -18,7 +18,10 @@ from datapaths.memory import MemoryDatapath
 from datapaths.remote.driver import RemoteDatapath
 from datapaths.remote.server import serve
 from dualpath.model.routes import Family, Op, RouteBatch
+from tests.bench.declared import Bench
+from tests.bench.figures import report
 
+BENCH = Bench(usual=((),), long=((),), quick=(("100000",),), root=False)
 SIZES = (4096, 8192, 16384, 65536)
 LONE = 2000
 TRIES = 3  # the best counts: other load only adds time
@@ -78,11 +81,16 @@ async def client(listen: str, total: int) -> None:
             except Unavailable:
                 await asyncio.sleep(0.05)
     for size in SIZES:
-        took = min([await fill(remote, total, size) for _ in range(TRIES)])
+        tries = [await fill(remote, total, size) for _ in range(TRIES)]
+        took = min(tries)
         per_route = took / total * 1e6
         print(f"{total} routes, batches of {size:5}: {took:6.3f} s, {per_route:.3f} us a route")
+        turns = [seconds / total * 1e6 for seconds in tries]
+        report(f"remote.fill-{size}", turns, "us", routes=total)
     p50, p99 = await lone(remote)
     print(f"one change, there and back: p50 {p50:.0f} us, p99 {p99:.0f} us")
+    report("remote.change.p50", p50, "us")
+    report("remote.change.p99", p99, "us")
     await remote.close()
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import sys
 import time
 
+from tests.bench.declared import Bench
+from tests.bench.figures import report
 from tests.bench.macs import L2VNI
 from tests.lab import manifests
 from tests.lab.fabric import Fabric, Pe
@@ -18,6 +20,7 @@ from tests.lab.plan import Topology
 from tests.lab.scenario import Scenario
 from tests.lab.waiting import wait_until
 
+BENCH = Bench(usual=(("4",),), long=((),), guest=True)
 SWAPS = 10
 PATIENCE_S = 120.0
 
@@ -44,6 +47,7 @@ def _swap(scenario: Scenario, fabric: Fabric, swaps: int) -> None:
     for space, name in ((pe.node, "eth9"), (spine.namespace, "pe1b")):
         space.ip("link", "set", name, "mtu", "1600", "up")
     pe.node.ip("address", "add", f"{uplink.pe_address}/31", "dev", "eth9")
+    times = []
     ways = [(uplink.nic, uplink.spine_port), ("eth9", "pe1b")]
     for number in range(1, swaps + 1):
         (_, old_port), (nic, port) = ways
@@ -54,8 +58,10 @@ def _swap(scenario: Scenario, fabric: Fabric, swaps: int) -> None:
         pe.write_manifest(text.replace(f"interfaceName: {uplink.nic}", f"interfaceName: {nic}"))
         wait_until(lambda at=number + 1: _in_force(pe, at), "in force", PATIENCE_S)  # type: ignore[misc]
         wait_until(lambda: _is_up(pe, uplink.spine_address), "the session", PATIENCE_S)
-        print(f"swap {number}, to {nic}: {time.monotonic() - began:.1f} s", flush=True)
+        times.append(time.monotonic() - began)
+        print(f"swap {number}, to {nic}: {times[-1]:.1f} s", flush=True)
         ways.reverse()
+    report("swaps.takeover", times, "s")
 
 
 def _in_force(pe: Pe, generation: int) -> bool:

@@ -26,12 +26,20 @@ from dualpath.process.garbage import Garbage
 from frr_bridge.bridge import Bridge
 from frr_bridge.session import Input
 from frr_bridge.wire.nexthop import ZebraNexthop
+from tests.bench.declared import Bench
+from tests.bench.figures import report as figure
 from tests.fakes import shadow
 from tests.fakes.core import Core, LoggingDatapath
 from tests.unit.frr_bridge.test_bridge import nexthop
 
 T = TypeVar("T")
 
+BENCH = Bench(
+    usual=(("--groups", "100"), ("--groups", "1000"), ("--groups", "10000")),
+    long=(("--groups", "100"), ("--groups", "1000"), ("--groups", "10000")),
+    quick=(("--groups", "1000"),),
+    root=False,
+)
 ETH2 = 60
 LINKS = [
     replace(shadow.link(index, name), flags=IFF_UP | IFF_LOWER_UP)
@@ -90,10 +98,16 @@ def main() -> None:
     bus.encoding_s = 0.0
     print(f"{given.groups} groups of {given.members} lose a member; seconds of CPU")
     _, down_s = timed(lambda: bridge.receive_netlink(replace(LINKS[0], flags=IFF_UP)))
-    report("frr-bridge", [down_s, *flushes(bridge)])
+    of_bridge = report("frr-bridge", [down_s, *flushes(bridge)])
     print(f"  of which {bus.encoding_s:.2f} to make bytes for the bus")
-    report("controller", receive(core, bus, runner))
+    of_controller = report("controller", receive(core, bus, runner))
     runner.close()
+    for part, spent in (("bridge", of_bridge), ("controller", of_controller)):
+        figure(f"uplink.{part}", sum(spent), "s-cpu", groups=given.groups)
+        figure(f"uplink.{part}.stall", max(spent) * 1e3, "ms", groups=given.groups)
+    every = [*of_bridge, *of_controller]
+    figure("uplink.all", sum(every), "s-cpu", groups=given.groups)
+    figure("uplink.stall", max(every) * 1e3, "ms", groups=given.groups)
 
 
 def fill(bridge: Bridge, groups: int, count: int) -> None:
@@ -136,11 +150,12 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
     return found, time.process_time() - started
 
 
-def report(what: str, pieces: Sequence[float] | Iterator[float]) -> None:
+def report(what: str, pieces: Sequence[float] | Iterator[float]) -> list[float]:
     spent = list(pieces)
     print(
         f"{what:10} {sum(spent):6.2f} in all, {max(spent) * 1000:6.1f} ms at most without a pause"
     )
+    return spent
 
 
 if __name__ == "__main__":

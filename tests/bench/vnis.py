@@ -9,7 +9,6 @@ with that of the programs that it ran.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from controller.node.supervisor import bridge_of
+from tests.bench.declared import Bench
+from tests.bench.figures import report
+from tests.bench.usage import cpu_s, resident_mb
 from tests.lab import manifests
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.plan import Topology
@@ -24,6 +26,7 @@ from tests.lab.processes import CommandFailed
 from tests.lab.scenario import Scenario
 from tests.lab.waiting import wait_until
 
+BENCH = Bench(usual=(("100",),), long=(("100",), ("300",), ("1000",)), guest=True, limit_s=3600)
 MANY = 1000
 FIRST = 5000
 PATIENCE_S = 1800.0
@@ -59,12 +62,6 @@ def programs(pe: Pe) -> dict[str, int]:
     return found
 
 
-def cpu_s(pid: int) -> float:
-    """Return the CPU time of a process and of the programs that it waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-
-
 def in_force(pe: Pe, name: str, generation: int) -> bool:
     try:
         rows = {row["name"]: row for row in pe.dualpath_json("status")["resources"]}
@@ -88,39 +85,52 @@ def is_gone(pe: Pe, number: int) -> bool:
 
 
 def cpu_of_all(pe: Pe) -> dict[str, float]:
-    return {name: cpu_s(pid) for name, pid in programs(pe).items()}
+    return {name: cpu_s(pid, children=True) for name, pid in programs(pe).items()}
 
 
-def step(pe: Pe, what: str, text: str, done: Callable[[], bool]) -> None:
+def step(pe: Pe, what: str, text: str, done: Callable[[], bool]) -> tuple[float, float]:
+    """Write a manifest; return the seconds until it is in force, and the controller's CPU."""
     before, began = cpu_of_all(pe), time.monotonic()
     pe.write_manifest(text)
     wait_until(done, what, PATIENCE_S, every_s=0.2)
     took, after = time.monotonic() - began, cpu_of_all(pe)
     spent = ", ".join(f"{name} {after[name] - before[name]:.2f}" for name in after)
     print(f"{what}: {took:.1f} s; CPU in seconds: {spent}", flush=True)
+    return took, after["controller"] - before["controller"]
 
 
 def steps(pe: Pe, many: int) -> None:
     everything = _manifest(pe) + "".join(map(l2vni, range(many)))
     last = many - 1
-    step(
+    costs: dict[str, list[tuple[float, float]]] = {"all": [], "added": [], "removed": []}
+    first = step(
         pe,
         f"{many} L2VNIs",
         everything,
         lambda: in_force(pe, f"s{last}", 1) and is_there(pe, last),
     )
+    costs["all"].append(first)
     time.sleep(REST_S)  # whatever is still under way
     for turn in range(1, TURNS + 1):
         more = everything + l2vni(many)
-        step(pe, f"one added, {turn}", more, partial(is_there, pe, many))
+        cost = step(pe, f"one added, {turn}", more, partial(is_there, pe, many))
+        costs["added"].append(cost)
         time.sleep(REST_S)
-        step(pe, f"one removed, {turn}", everything, partial(is_gone, pe, many))
+        cost = step(pe, f"one removed, {turn}", everything, partial(is_gone, pe, many))
+        costs["removed"].append(cost)
         time.sleep(REST_S)
     before = cpu_of_all(pe)
     time.sleep(AT_REST_S)
     after = cpu_of_all(pe)
     shares = (f"{name} {(after[name] - before[name]) / AT_REST_S:.1%}" for name in after)
     print("at rest: " + ", ".join(shares), flush=True)
+    for name, turns in costs.items():
+        report(f"vnis.{name}", [took for took, _ in turns], "s", vnis=many)
+        report(f"vnis.{name}.controller", [spent for _, spent in turns], "s-cpu", vnis=many)
+    for name, pid in programs(pe).items():
+        rest = (after[name] - before[name]) / AT_REST_S * 100
+        report(f"vnis.rest.{name}", rest, "%", vnis=many)
+        report(f"vnis.memory.{name}", resident_mb(pid), "MB", vnis=many)
 
 
 def _manifest(pe: Pe) -> str:

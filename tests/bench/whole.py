@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -37,9 +38,17 @@ from dualpath.netlink import numbers as n
 from dualpath.netlink.message import messages
 from dualpath.pb import inspect_pb2 as pb
 from dualpath.pb import inspect_pb2_grpc
+from tests.bench.declared import Bench
+from tests.bench.figures import OURS, report
 from tests.bench.kernel import compile_blaster, through_c
 from tests.fakes.netns import fresh, ip
 
+BENCH = Bench(
+    usual=(("100000",), ("1000000",)),
+    long=(("10000",), ("100000",), ("1000000",), ("2000000",)),
+    programs=("cc",),
+    limit_s=1200,
+)
 FIRST = 0x1400_0000  # 20.0.0.0/24 and up, as the C program has them
 LONE = bytes([9, 9, 9, 0])
 PORT = 2620
@@ -150,6 +159,16 @@ class Product:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Of one round."""
+
+    ours_s: float
+    ours_cpu_s: float
+    c_s: float
+    c_cpu_s: float
+
+
 def wait(
     holds: Callable[[], bool], what: str, limit_s: float = 120.0, every_s: float = 0.005
 ) -> None:
@@ -236,6 +255,16 @@ def milliseconds(took: list[float]) -> str:
     return f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, worst {max(took) * 1e3:.1f} ms"
 
 
+def distribution(work: str, took: list[float], count: int) -> None:
+    """Report quantiles of latencies; the turns of p50 and p90 are fifths of the changes."""
+    every = np.array(took) * 1e3
+    for name, share in (("p50", 50), ("p90", 90)):
+        turns = [np.percentile(part, share) for part in np.array_split(every, 5)]
+        report(f"{work}.{name}", turns, "ms", routes=count)
+    for name, share in (("p99", 99), ("worst", 100)):  # a fifth would flatter
+        report(f"{work}.{name}", np.percentile(every, share), "ms", routes=count)
+
+
 def measure(product: Product, zebra: socket.socket, count: int, empty: dict[str, float]) -> None:
     """Print the figures of one product with all routes; without them it uses `empty` MiB."""
     busy = threading.Lock()
@@ -245,19 +274,29 @@ def measure(product: Product, zebra: socket.socket, count: int, empty: dict[str,
     full = product.mebibytes()
     for name, size in full.items():
         print(f"memory   {name:10} {size:.0f} MiB, {empty[name]:.0f} without routes")
+        report(f"whole.memory.{name}", size, "MiB", routes=count)
     print(f"memory   together   {sum(full.values()):.0f} MiB (bar 400)")
-    print(f"idle     {milliseconds(latency(product, zebra, busy))} (bar 0.4, 2)")
+    report("whole.memory", sum(full.values()), "MiB", routes=count)
+    took = latency(product, zebra, busy)
+    print(f"idle     {milliseconds(took)} (bar 0.4, 2)")
+    distribution("whole.change", took, count)
     with churning(zebra, count, busy):
         time.sleep(1)
-        print(f"churn    {milliseconds(latency(product, zebra, busy))} (bar p99 50)")
+        took = latency(product, zebra, busy)
+        print(f"churn    {milliseconds(took)} (bar p99 50)")
+    distribution("whole.change-in-churn", took, count)
     time.sleep(3)
     took_s, written = restart(product)
     print(f"restart  {took_s:.2f} s, {written} writes (bar 5 s, 0)")
+    report("whole.restart", took_s, "s", routes=count)
+    report("whole.restart.writes", written, "writes", routes=count)
+    report("whole.replace", replaced_s, "s", routes=count)
 
 
-def round_of(count: int, blaster: Path, folder: Path, *, last: bool) -> float:
-    """Give the C program and a new product the same routes; return the ratio of their times."""
-    best_s = asyncio.run(through_c(Family.INET, count, blaster, folder))["add"]
+def round_of(count: int, blaster: Path, folder: Path, *, last: bool) -> Times:
+    """Give the C program and a new product the same routes."""
+    best = asyncio.run(through_c(Family.INET, count, blaster, folder))
+    best_s = best["add"]
     state = Path(tempfile.mkdtemp(dir=folder))
     with fresh("ctl-") as control, fresh("fwd-") as space:
         for namespace in (control, space):
@@ -281,15 +320,20 @@ def round_of(count: int, blaster: Path, folder: Path, *, last: bool) -> float:
         finally:
             product.stop()
             sys.stderr.write((state / "log").read_text())
-    return best_s / took_s
+    return Times(took_s, cpu_s, best_s, best["add cpu"])
 
 
 def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         blaster = compile_blaster(folder)
-        ratios = [round_of(count, blaster, folder, last=i == ROUNDS) for i in range(1, ROUNDS + 1)]
-        print(f"ratio    {statistics.median(ratios):.2f} is the median (bar 0.9)")
+        times = [round_of(count, blaster, folder, last=i == ROUNDS) for i in range(1, ROUNDS + 1)]
+        ratio = statistics.median(one.c_s / one.ours_s for one in times)
+        print(f"ratio    {ratio:.2f} is the median (bar 0.9)")
+        report("whole.replay", [one.ours_s for one in times], "s", OURS, routes=count)
+        report("whole.replay", [one.c_s for one in times], "s", "c", routes=count)
+        report("whole.replay.cpu", [one.ours_cpu_s for one in times], "s-cpu", OURS, routes=count)
+        report("whole.replay.cpu", [one.c_cpu_s for one in times], "s-cpu", "c", routes=count)
 
 
 if __name__ == "__main__":

@@ -24,11 +24,14 @@ import numpy as np
 
 from datapaths.linux import netns
 from dualpath.model.routes import Family, Op
+from tests.bench.declared import Bench
+from tests.bench.figures import OURS, report
 from tests.bench.kernel import blast, compile_blaster, prebuilt, routes
 from tests.bench.whole import PORT, Product, address_of, make_device, wait
 from tests.fakes.netns import fresh, ip
 from tests.netns.grouts import LAB
 
+BENCH = Bench(usual=((),), long=(("1000000", "5"),), programs=("cc",))
 ROUNDS = 3
 RTPROT_BGP = 186  # linux/rtnetlink.h
 PROTOCOL_AT = 16 + 5  # struct nlmsghdr, then rtm_protocol
@@ -110,7 +113,7 @@ def main(count: int, rounds: int) -> None:
     if tree is None:
         print(f"skipped: there is no root filesystem with FRR in {LAB}; any scenario makes it")
         return
-    ratios = []
+    ours, sinks, ratios = [], [], []
     with tempfile.TemporaryDirectory() as name, fresh("ctl-") as control:
         folder = Path(name)
         fill(control, count, folder)
@@ -119,12 +122,16 @@ def main(count: int, rounds: int) -> None:
             for _ in range(rounds):
                 sink_s = into_the_sink(control, count)
                 took_s = into_the_product(control, count, folder)
+                ours.append(took_s)
+                sinks.append(sink_s)
                 ratios.append(took_s / sink_s)
                 print(
                     f"replay   {took_s:.2f} s, into a sink {sink_s:.2f} s, ratio {ratios[-1]:.2f};"
                     f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
                 )
     print(f"ratio    {statistics.median(ratios):.2f} is the median (bar 1.1)")
+    report("zebra.replay", ours, "s", OURS, routes=count)
+    report("zebra.replay", sinks, "s", "sink", routes=count)
 
 
 if __name__ == "__main__":

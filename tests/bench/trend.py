@@ -1,0 +1,147 @@
+"""Ratios over time: python -m tests.bench.trend DIRECTORY|FILE...
+
+Prints a line for each work and reference, oldest run first, and marks what became worse by more
+than the noise: the turns of both runs do not overlap, and the medians differ by more than a
+twentieth. A single turn has no spread, so it must be worse by a half.
+
+Only ratios compare between machines. Values without a reference are listed where all runs are
+from one machine, and there more noise is to be expected.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from tests.bench.figures import OURS, Figure, ratios
+from tests.bench.record import Record, UnknownSchema, read
+from tests.bench.table import size
+
+FLOOR = 0.05  # of the older median: less is never called worse
+ALONE = 0.5  # the same for a single turn
+
+Runs = Sequence[tuple[str, Record]]
+"""Named records, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One quantity over the runs; None where a run did not measure it."""
+
+    title: str
+    points: tuple[tuple[float, ...] | None, ...]  # the turns, more is better
+    inverse: bool = False  # the turns are reciprocals of values, of which less is better
+
+    def worse(self) -> list[int]:
+        """Return the runs that are worse than the last one before that measured it."""
+        known = [(i, turns) for i, turns in enumerate(self.points) if turns]
+        return [i for (_, before), (i, after) in pairwise(known) if is_worse(before, after)]
+
+    def is_worse_at_last(self) -> bool:
+        """Whether the last run is worse than the first, or than the one before."""
+        known = [turns for turns in self.points if turns]
+        return len(known) > 1 and any(is_worse(one, known[-1]) for one in (known[0], known[-2]))
+
+
+def is_worse(before: Sequence[float], after: Sequence[float]) -> bool:
+    """Whether turns became less by more than their noise."""
+    apart = max(after) < min(before)
+    alone = len(before) == 1 or len(after) == 1
+    least = statistics.median(before) * (1 - (ALONE if alone else FLOOR))
+    return apart and statistics.median(after) < least
+
+
+def series(runs: Runs) -> list[Series]:
+    """Return the ratios of all runs, then the values that one machine measured."""
+    found = _series([_ratios(record) for _, record in runs])
+    if len({record.machine for _, record in runs}) == 1:
+        found += _series([_values(record) for _, record in runs], inverse=True)
+    return found
+
+
+def lines(runs: Runs) -> list[str]:
+    """Return the trend, one line for each series, with a last line that sums it up."""
+    every = series(runs)
+    ratios_only = len({record.machine for _, record in runs}) > 1
+    found = [
+        f"{name}: {record.date} {record.commit[:12]}{'+' if record.modified else ''}, "
+        f"{record.level}, {record.machine}"
+        for name, record in runs
+    ]
+    found.append("ratios: more is better; values: less is better; - was not measured; ! is worse")
+    if ratios_only:
+        found.append("the machines differ, so ratios alone are compared")
+    width = max((len(one.title) for one in every), default=0)
+    found += [f"{one.title:{width}}  {_points(one)}" for one in every]
+    worse = [one.title for one in every if one.is_worse_at_last()]
+    found.append(f"worse by more than the noise: {', '.join(worse) or 'nothing'}")
+    return found
+
+
+def ordered(records: Iterable[tuple[str, Record]]) -> list[tuple[str, Record]]:
+    return sorted(records, key=lambda one: (one[1].date, one[0]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.trend", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="DIRECTORY|FILE")
+    paths = parser.parse_args(arguments).paths
+    files: list[Path] = []
+    for path in paths:
+        files += path.glob("*.json") if path.is_dir() else [path]
+    try:
+        runs = ordered((file.stem, read(file)) for file in files)
+    except (OSError, UnknownSchema) as error:
+        print(f"trend: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(lines(runs) if runs else ["trend: no JSON file there"]))
+    return 0
+
+
+def _ratios(record: Record) -> dict[str, tuple[float, ...]]:
+    return {
+        f"{_title(one.ours)} against {one.reference.variant}": one.turns
+        for one in ratios(record.all_figures)
+    }
+
+
+def _values(record: Record) -> dict[str, tuple[float, ...]]:
+    figures = record.all_figures
+    compared = {one.ours.key for one in ratios(figures)}
+    return {
+        f"{_title(figure)}, {figure.unit}": tuple(1 / turn for turn in figure.turns)
+        for figure in figures
+        if figure.variant == OURS and figure.key not in compared and figure.least > 0
+    }
+
+
+def _title(figure: Figure) -> str:
+    return f"{figure.work} {size(figure)}".strip()
+
+
+def _series(runs: Sequence[dict[str, tuple[float, ...]]], *, inverse: bool = False) -> list[Series]:
+    titles = dict.fromkeys(title for run in runs for title in run)
+    return [Series(title, tuple(run.get(title) for run in runs), inverse) for title in titles]
+
+
+def _points(one: Series) -> str:
+    worse = set(one.worse())
+    texts = []
+    for index, turns in enumerate(one.points):
+        if turns is None:
+            texts.append("-")
+            continue
+        value = 1 / statistics.median(turns) if one.inverse else statistics.median(turns)
+        texts.append(f"{value:.3g}{'!' if index in worse else ''}")
+    return "  ".join(f"{text:>8}" for text in texts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
