@@ -44,7 +44,7 @@ def path_of(netns: str) -> str:
     """Return the path of a namespace's file."""
     if not netns:
         return "/proc/self/ns/net"
-    return netns if "/" in netns else str(RUN_DIR / netns)
+    return netns if "/" in netns else f"{RUN_DIR}/{netns}"
 
 
 def exists(netns: str) -> bool:

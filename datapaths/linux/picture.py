@@ -25,17 +25,17 @@ FILTERS = (n.RTM_NEWTFILTER, n.RTM_DELTFILTER, n.RTM_NEWQDISC, n.RTM_DELQDISC)
 
 
 class _Body(NamedTuple):
-    """The body of a device's message. The timers of a bridge run, so each dump has other values."""
+    """The body of a device's message. Packets are counted, and the timers of a bridge run."""
 
     octets: bytes
-    timers: tuple[tuple[int, int], ...]  # where they begin and end
+    moving: tuple[tuple[int, int], ...]  # where counters and timers begin and end
 
     def equals(self, other: bytes) -> bool:
-        """Return whether another body is equal, except for the timers."""
+        """Return whether another body is equal, except for those."""
         if len(other) != len(self.octets):
             return False
         begin = 0
-        for start, end in self.timers:
+        for start, end in self.moving:
             if other[begin:start] != self.octets[begin:start]:
                 return False
             begin = end
@@ -103,7 +103,7 @@ class Picture:
         before = self._bodies.get(index)
         if before and before.equals(message.body):
             return index, set()
-        self._bodies[index] = _Body(message.body, tuple(wire.timers(message)))
+        self._bodies[index] = _Body(message.body, tuple(wire.moving(message)))
         return index, self._put(message, own)
 
     def _put(self, message: Message, own: Collection[str]) -> set[str]:

@@ -34,6 +34,7 @@ PORT_DATA = (8, 32)  # IFLA_BRPORT_LEARNING, IFLA_BRPORT_NEIGH_SUPPRESS
 
 BRIDGE_TIMERS = (16, 17, 18, 19)  # IFLA_BR_: hello, TCN, topology change, garbage collection
 PORT_TIMERS = (21, 22, 23)  # IFLA_BRPORT_: message age, forward delay, hold
+COUNTERS = (7, n.IFLA_STATS64)  # IFLA_STATS; RTEXT_FILTER_SKIP_STATS leaves out others alone
 
 Picked = tuple[bytes, ...]
 
@@ -74,10 +75,11 @@ def decode(message: Message) -> tuple[int, Device]:
     )
 
 
-def timers(message: Message) -> list[tuple[int, int]]:
-    """Return where the values of running timers begin and end in the body. Raises DecodeError."""
-    info = message.attributes(IFINFOMSG).nested(n.IFLA_LINKINFO)
-    spans: list[tuple[int, int]] = []
+def moving(message: Message) -> list[tuple[int, int]]:
+    """Return where counters and running timers begin and end in the body. Raises DecodeError."""
+    got = message.attributes(IFINFOMSG)
+    info = got.nested(n.IFLA_LINKINFO)
+    spans = [got.span(kind) for kind in COUNTERS if kind in got]
     if info.text(n.IFLA_INFO_KIND) == "bridge":
         data = info.nested(n.IFLA_INFO_DATA)
         spans += [data.span(kind) for kind in BRIDGE_TIMERS if kind in data]
