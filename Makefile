@@ -9,6 +9,7 @@ DATAPATH ?= kernel
 JOBS ?= 2
 GROUT := $(if $(filter dpdk,$(DATAPATH)),--grout)
 KEEP ?=
+FIGURES ?= $(wildcard docs/bench/usual-*.json docs/bench/vnis-*.json)
 SEED ?= 1
 STEPS ?= 20
 PICTURES ?=
@@ -26,7 +27,7 @@ NEEDS = echo "demo: takes $(if $(filter dpdk,$(DATAPATH)),6,2) minutes; the firs
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns kube images ui site deb wheel release lab lab-shell demo man lint lock proto bench bench-all bench-quick clean distclean
+.PHONY: help setup test test-all unit netns kube images ui site deb wheel release lab lab-shell demo man lint lock proto bench bench-all bench-quick bench-plots clean distclean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -35,6 +36,7 @@ help: ## list the targets
 	@echo "JOBS=N              lab guests to run in parallel (default 2)"
 	@echo "DATAPATH=kernel     datapath of the demo: kernel, or dpdk (grout)"
 	@echo "RELEASES=...        Debian releases for \`make deb\`, such as \"bookworm trixie sid\""
+	@echo "FIGURES=...         JSON files of \`make bench\` to draw (default: those in docs/bench)"
 	@echo "KEEP=1              after the demo, open a shell with commands to try"
 
 setup: ## create .venv; as root, also install packages
@@ -141,6 +143,10 @@ bench-all: ## run bench at all sizes, with more turns (root)
 bench-quick: ## run what CI measures, and print the trend since docs/bench (root)
 	@.ci/setup bench
 	@exec $(BENCH) --quick --compare $(wildcard docs/bench/quick-*.json)
+
+bench-plots: ## draw how cost grows, from FIGURES, into docs/pictures
+	@.ci/setup plots
+	@exec build/plots/bin/python -m tests.bench.plots $(FIGURES)
 
 distclean: ## run clean, and remove the lab's root filesystems (root)
 	@.ci/setup lab
