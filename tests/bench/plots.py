@@ -108,6 +108,8 @@ DIRECTIONS = {
 }
 """What is drawn for each direction; its name is the size's in the figures."""
 
+SPELLED = {"macs": "MACs", "vnis": "L2VNIs", "groups": "groups of 64"}
+
 
 def latest(records: Sequence[Record]) -> list[Figure]:
     """Return the figures of all records, the newest of each work, variant and size."""
@@ -167,7 +169,7 @@ def _draw_panel(axes: Any, figures: Sequence[Figure], direction: str, panel: Pan
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     axes.set_title(panel.title, fontsize=10)
-    axes.set_xlabel(direction)
+    axes.set_xlabel(SPELLED.get(direction, direction))
     axes.set_ylabel(panel.unit)
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize=8)
