@@ -22,7 +22,7 @@ from tests.fakes.netns import fresh, ip
 from tests.fakes.zebra import MemoryBus
 from tests.netns.test_burst import REMOTE, entries, index_of, macs, write
 
-BENCH = Bench(usual=((),), long=((),))
+BENCH = Bench(long=((),))
 MACS = 100_000
 ROUNDS = 5
 

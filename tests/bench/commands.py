@@ -37,7 +37,7 @@ from tests.bench.declared import Bench
 from tests.bench.figures import report
 from tests.fakes.core import Core, LoggingDatapath, running
 
-BENCH = Bench(usual=(("--rows", "200000"),), long=((),), quick=(("--rows", "0"),), root=False)
+BENCH = Bench(usual=(("--rows", "100000"),), long=((),), quick=(("--rows", "0"),), root=False)
 RUNS = 7
 BATCH_ROWS = 4096
 NEXTHOPS = 100  # that routes have

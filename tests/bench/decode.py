@@ -29,7 +29,7 @@ from tests.unit.frr_bridge.wire.build import (
     withdrawal,
 )
 
-BENCH = Bench(usual=(("--routes", "300000"),), long=((),), root=False)
+BENCH = Bench(usual=(("--routes", "100000"),), long=((),), root=False)
 PASSES = 3
 CHUNKS = (16 << 10, 64 << 10, 256 << 10, 1 << 20)
 

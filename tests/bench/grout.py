@@ -37,9 +37,7 @@ from tests.bench.figures import report as figure
 from tests.bench.kernel import routes
 from tests.contract.groutworld import running
 
-BENCH = Bench(
-    usual=(("3", "100000", "1000000"),), long=(("5", "100000", "1000000"),), programs=("cc",)
-)
+BENCH = Bench(usual=(("3", "1000000"),), long=(("5", "100000", "1000000"),), programs=("cc",))
 STEPS = ("add", "delete")
 
 
