@@ -9,12 +9,14 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.bench import declared, record, runner, table, trend
 from tests.bench.declared import Bench, Level
 from tests.bench.record import Outcome, Record
+
+INTERRUPTED = 130  # as a shell has it for SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,15 +27,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser().error(f"no bench is called {', '.join(unknown)}; there are {', '.join(known)}")
     earlier = [(path.stem, record.read(path)) for path in given.compare]
     found = record.begin(given.level)
-    for name in given.names or known:
-        _run(found, name, Level(given.level), chosen=bool(given.names))
-        if given.json:
-            found.write(given.json)  # after each, so that nothing is lost
+    interrupted = False
+    try:
+        for name in given.names or known:
+            for _ in _run(found, name, Level(given.level), chosen=bool(given.names)):
+                if given.json:
+                    found.write(given.json)  # after each, so that nothing is lost
+    except KeyboardInterrupt:
+        interrupted = True
     print(
         "\n".join(["", *table.lines(found, whole=not given.names and given.level != Level.QUICK)])
     )
     if earlier:
         print("\n".join(["", *trend.lines([*earlier, ("now", found)])]))
+    if interrupted:
+        print("interrupted: the rest did not run")
+        return INTERRUPTED
     return 1 if table.failures(found.benches) else 0
 
 
@@ -57,19 +66,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(found: Record, name: str, level: Level, *, chosen: bool) -> None:
-    """Run a bench as often as its level has arguments; chosen by name, it always runs."""
+def _run(found: Record, name: str, level: Level, *, chosen: bool) -> Iterator[Outcome]:
+    """Run a bench as often as its level has arguments; chosen by name, it always runs.
+
+    Yields each outcome once it and its figures are in the record.
+    """
     try:
         bench = declared.load(name)
     except Exception as error:  # whatever a bench does while it is imported
         found.benches.append(Outcome(name, (), "failed", repr(error)))
         print(f"== {name}: {error!r}", flush=True)
+        yield found.benches[-1]
         return
     runs = bench.runs(level) or (bench.long[:1] if chosen else ())
     for arguments in runs:
         why = _lacking(bench)
         if why:
             found.benches.append(Outcome(name, arguments, "skipped", why))
+            yield found.benches[-1]
             continue
         print(f"== {' '.join((name, *arguments))}", flush=True)
         command = _command(name, bench, arguments)
@@ -78,6 +92,7 @@ def _run(found: Record, name: str, level: Level, *, chosen: bool) -> None:
         found.figures += [(name, figure) for figure in figures]
         if outcome.outcome != "ok":
             print(f"== {outcome}: {outcome.outcome}: {outcome.why}", flush=True)
+        yield outcome
 
 
 def _lacking(bench: Bench) -> str:

@@ -33,11 +33,10 @@ def run(
         start_new_session=True,
     )
     assert process.stdout
-    with _limited(process, limit_s) as over:
+    with process.stdout, _limited(process, limit_s) as over:
         why = _read(process.stdout, figures)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
     outcome = "skipped" if why.startswith(SKIPPED) else "ok"
     if over.is_set():
         outcome, why = "failed", f"not done within {limit_s:g} s"

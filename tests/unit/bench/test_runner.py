@@ -132,3 +132,14 @@ def test_a_run_is_compared_with_earlier_ones(
     plant(monkeypatch, a=f"{FIGURE}; {c.replace('N', '0.5')}")
     assert program.main(["--compare", str(tmp_path / "first.json")]) == 0  # no time makes it fail
     assert "worse by more than the noise: a 5 routes against c" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_keeps_what_it_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    b = "import os, signal; os.kill(os.getppid(), signal.SIGINT); signal.pause()"
+    plant(monkeypatch, a=FIGURE, b=b, c=FIGURE)
+    assert program.main(["--json", str(tmp_path / "run.json")]) == 130
+    found = json.loads((tmp_path / "run.json").read_text())
+    assert [one["name"] for one in found["benches"]] == ["a"]
+    assert "interrupted" in capsys.readouterr().out
