@@ -29,6 +29,7 @@ from typing import Any
 from tests.bench.figures import Figure
 
 SCHEMA = 1
+CLOCK = {"s", "ms", "us"}  # CPU time has units of its own, such as s-cpu
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -76,6 +77,12 @@ class Record:
     @property
     def all_figures(self) -> list[Figure]:
         return [figure for _, figure in self.figures]
+
+    def disturbed(self, figure: Figure) -> bool:
+        """Whether a figure is by the clock, and others had the CPUs when its bench began."""
+        names = {name for name, one in self.figures if one == figure}
+        loads = [one.load for one in self.benches if one.name in names]
+        return figure.unit in CLOCK and max(loads, default=0.0) >= self.machine.cpus
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

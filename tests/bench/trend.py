@@ -4,8 +4,9 @@ Prints a line for each work and reference, oldest run first, and marks what beca
 than the noise: the turns of both runs do not overlap, and the medians differ by more than a
 twentieth. A single turn has no spread, so it must be worse by a half.
 
-Only ratios compare between machines. Values without a reference are listed where all runs are
-from one machine, and there more noise is to be expected.
+Times by the clock, and their ratios, are marked only among runs that began on an idle machine; CPU
+time is marked always. Only ratios compare between machines. Values without a reference are listed
+where all runs are from one machine, and there more noise is to be expected.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -36,16 +37,24 @@ class Series:
     title: str
     points: tuple[tuple[float, ...] | None, ...]  # the turns, more is better
     inverse: bool = False  # the turns are reciprocals of values, of which less is better
+    busy: frozenset[int] = frozenset()  # runs that count for nothing, as others had the CPUs
 
     def worse(self) -> list[int]:
         """Return the runs that are worse than the last one before that measured it."""
-        known = [(i, turns) for i, turns in enumerate(self.points) if turns]
-        return [i for (_, before), (i, after) in pairwise(known) if is_worse(before, after)]
+        return [i for (_, before), (i, after) in pairwise(self._known()) if is_worse(before, after)]
 
     def is_worse_at_last(self) -> bool:
         """Whether the last run is worse than the first, or than the one before."""
-        known = [turns for turns in self.points if turns]
-        return len(known) > 1 and any(is_worse(one, known[-1]) for one in (known[0], known[-2]))
+        known = self._known()
+        if len(known) < 2 or known[-1][0] != len(self.points) - 1:
+            return False
+        (_, first), (_, before), (_, last) = known[0], known[-2], known[-1]
+        return is_worse(first, last) or is_worse(before, last)
+
+    def _known(self) -> list[tuple[int, tuple[float, ...]]]:
+        """Return the runs that count, and their turns."""
+        known = ((i, turns) for i, turns in enumerate(self.points) if i not in self.busy)
+        return [(i, turns) for i, turns in known if turns]
 
 
 def is_worse(before: Sequence[float], after: Sequence[float]) -> bool:
@@ -58,9 +67,10 @@ def is_worse(before: Sequence[float], after: Sequence[float]) -> bool:
 
 def series(runs: Runs) -> list[Series]:
     """Return the ratios of all runs, then the values that one machine measured."""
-    found = _series([_ratios(record) for _, record in runs])
-    if len({record.machine for _, record in runs}) == 1:
-        found += _series([_values(record) for _, record in runs], inverse=True)
+    records = [record for _, record in runs]
+    found = _series(records, _ratios)
+    if len({record.machine for record in records}) == 1:
+        found += _series(records, _values, inverse=True)
     return found
 
 
@@ -73,7 +83,8 @@ def lines(runs: Runs) -> list[str]:
         f"{record.level}, {record.machine}"
         for name, record in runs
     ]
-    found.append("ratios: more is better; values: less is better; - was not measured; ! is worse")
+    found.append("ratios: more is better; values: less is better")
+    found.append("- was not measured; ~ counts for nothing, as others had the CPUs; ! is worse")
     if ratios_only:
         found.append("the machines differ, so ratios alone are compared")
     width = max((len(one.title) for one in every), default=0)
@@ -105,18 +116,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _ratios(record: Record) -> dict[str, tuple[float, ...]]:
+Turns = Mapping[str, tuple[Figure, tuple[float, ...]]]
+"""By title: our figure, and what is followed of it."""
+
+
+def _ratios(record: Record) -> Turns:
     return {
-        f"{_title(one.ours)} against {one.reference.variant}": one.turns
+        f"{_title(one.ours)} against {one.reference.variant}": (one.ours, one.turns)
         for one in ratios(record.all_figures)
     }
 
 
-def _values(record: Record) -> dict[str, tuple[float, ...]]:
+def _values(record: Record) -> Turns:
     figures = record.all_figures
     compared = {one.ours.key for one in ratios(figures)}
     return {
-        f"{_title(figure)}, {figure.unit}": tuple(1 / turn for turn in figure.turns)
+        f"{_title(figure)}, {figure.unit}": (figure, tuple(1 / turn for turn in figure.turns))
         for figure in figures
         if figure.variant == OURS and figure.key not in compared and figure.least > 0
     }
@@ -126,9 +141,24 @@ def _title(figure: Figure) -> str:
     return f"{figure.work} {size(figure)}".strip()
 
 
-def _series(runs: Sequence[dict[str, tuple[float, ...]]], *, inverse: bool = False) -> list[Series]:
-    titles = dict.fromkeys(title for run in runs for title in run)
-    return [Series(title, tuple(run.get(title) for run in runs), inverse) for title in titles]
+def _series(
+    records: Sequence[Record], follow: Callable[[Record], Turns], *, inverse: bool = False
+) -> list[Series]:
+    found = [follow(record) for record in records]
+    titles = dict.fromkeys(title for one in found for title in one)
+    return [
+        Series(
+            title,
+            tuple(one[title][1] if title in one else None for one in found),
+            inverse,
+            frozenset(
+                i
+                for i, one in enumerate(found)
+                if title in one and records[i].disturbed(one[title][0])
+            ),
+        )
+        for title in titles
+    ]
 
 
 def _points(one: Series) -> str:
@@ -139,7 +169,8 @@ def _points(one: Series) -> str:
             texts.append("-")
             continue
         value = 1 / statistics.median(turns) if one.inverse else statistics.median(turns)
-        texts.append(f"{value:.3g}{'!' if index in worse else ''}")
+        mark = "!" if index in worse else "~" if index in one.busy else ""
+        texts.append(f"{value:.3g}{mark}")
     return "  ".join(f"{text:>8}" for text in texts)
 
 

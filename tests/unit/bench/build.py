@@ -11,9 +11,11 @@ MACHINE = Machine("6.12", "a CPU", 2, "3.11.2")
 OTHER = replace(MACHINE, cpu="another CPU")
 
 
-def record(*figures: Figure, date: str = "2026-12-01T10:00:00Z", on: Machine = MACHINE) -> Record:
+def record(
+    *figures: Figure, date: str = "2026-12-01T10:00:00Z", on: Machine = MACHINE, load: float = 0.5
+) -> Record:
     found = Record(date, "0123456789abcdef", False, on, "usual")
-    found.benches.append(Outcome("kernel", ("1000",), "ok", "", 1.5, 1.25, 0.5))
+    found.benches.append(Outcome("kernel", ("1000",), "ok", "", 1.5, 1.25, load))
     found.figures += [("kernel", figure) for figure in figures]
     return found
 

@@ -73,6 +73,23 @@ def test_values_are_compared_on_one_machine_only() -> None:
     assert "the machines differ, so ratios alone are compared" in found
 
 
+@pytest.mark.parametrize(("unit", "worse"), [("s", False), ("s-cpu", True)])
+def test_on_a_busy_machine_only_cpu_time_counts(unit: str, worse: bool) -> None:
+    before = record(figure("there", 1.0, 1.1, unit=unit))
+    after = record(figure("there", 5.0, 5.1, unit=unit), load=9.0)
+    *_, line, last = trend.lines([("before", before), ("after", after)])
+    assert (last != NOTHING) is worse
+    assert line.split()[-1] == ("5.05!" if worse else "5.05~")
+
+
+def test_a_busy_run_between_two_others_is_passed_over() -> None:
+    good, bad = record(*ratio("add", 1.0, 1.02)), record(*ratio("add", 0.5, 0.52))
+    busy = record(*ratio("add", 0.5, 0.52), load=9.0)
+    *_, line, last = trend.lines([("a", good), ("b", busy), ("c", bad)])
+    assert line.split()[-3:] == ["1.01", "0.51~", "0.51!"]
+    assert last != NOTHING
+
+
 def test_the_same_work_at_two_sizes_is_two_lines() -> None:
     run = [*ratio("add", 1.0, routes=1000), *ratio("add", 0.5, routes=2000)]
     titles = [one.title for one in trend.series([("a", record(*run))])]
