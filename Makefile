@@ -9,7 +9,7 @@ DATAPATH ?= kernel
 JOBS ?= 2
 GROUT := $(if $(filter dpdk,$(DATAPATH)),--grout)
 KEEP ?=
-FIGURES ?= $(wildcard docs/bench/usual-*.json docs/bench/vnis-*.json)
+FIGURES ?= $(wildcard docs/bench/*.json)
 SEED ?= 1
 STEPS ?= 20
 PICTURES ?=
@@ -132,7 +132,7 @@ proto: ## generate the gRPC code
 	@.ci/setup
 	@exec $(PYTHON) -m dualpath.pb.generate
 
-bench: ## measure speed beside references, within 15 minutes; JSON in build/bench (root)
+bench: ## measure speed beside references, in about 15 minutes; JSON in build/bench (root)
 	@.ci/setup bench
 	@exec $(BENCH)
 

@@ -33,7 +33,7 @@ from tests.lab.scenario import Scenario
 from tests.lab.waiting import wait_until
 from tests.netns.test_burst import REMOTE, entries, index_of, macs, write
 
-BENCH = Bench(usual=(("2",),), long=((),), guest=True, limit_s=1800)
+BENCH = Bench(usual=(("1",),), long=((),), guest=True, limit_s=1800)
 MACS = 100_000
 ROUNDS = 5
 PATIENCE_S = 300.0

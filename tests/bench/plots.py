@@ -52,15 +52,18 @@ def beside_c(work: str, label: str) -> tuple[Line, Line]:
 DIRECTIONS = {
     "routes": (
         Panel(
-            "IPv4 routes, kernel datapath alone: time of a route",
-            (*beside_c("kernel.inet.add", "add"), *beside_c("kernel.inet.delete", "delete")),
+            "IPv4 routes, kernel datapath alone: CPU of a route",
+            (
+                *beside_c("kernel.inet.add.cpu", "add"),
+                *beside_c("kernel.inet.delete.cpu", "delete"),
+            ),
             "us",
             1e6,
             each=True,
         ),
         Panel(
-            "IPv4 routes, whole product: replay, time of a route",
-            beside_c("whole.replay", "replay"),
+            "IPv4 routes, whole product: replay, CPU of a route",
+            beside_c("whole.replay.cpu", "replay"),
             "us",
             1e6,
             each=True,
@@ -181,7 +184,7 @@ def footer_of(records: Sequence[Record]) -> str:
     load = f", load before {min(loads):.1f} to {max(loads):.1f}" if loads else ""
     dates = sorted({record.date[:10] for record in records})
     machines = sorted({str(record.machine) for record in records})
-    return f"medians; bars from least to most; {', '.join(dates)}; {'; '.join(machines)}{load}"
+    return f"medians; bars from least to most; {', '.join(dates)}\n{'; '.join(machines)}{load}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

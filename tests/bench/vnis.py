@@ -26,7 +26,7 @@ from tests.lab.processes import CommandFailed
 from tests.lab.scenario import Scenario
 from tests.lab.waiting import wait_until
 
-BENCH = Bench(usual=(("50",),), long=(("50",), ("200",), ("1000",)), guest=True, limit_s=3600)
+BENCH = Bench(long=(("50",), ("200",), ("1000",)), guest=True, limit_s=3600)
 MANY = 1000
 FIRST = 5000
 PATIENCE_S = 1800.0

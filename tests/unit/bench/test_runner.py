@@ -126,10 +126,11 @@ def test_all_well_is_exit_code_0_and_an_unknown_name_2(monkeypatch: pytest.Monke
 def test_a_run_is_compared_with_earlier_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    c = 'print("figure a c N s turns=N routes=5")'
-    plant(monkeypatch, a=f"{FIGURE}; {c.replace('N', '4')}")
+    ours = 'print("figure a ours 2 s-cpu turns=2 routes=5")'  # of CPU: however busy this machine is
+    c = 'print("figure a c N s-cpu turns=N routes=5")'
+    plant(monkeypatch, a=f"{ours}; {c.replace('N', '4')}")
     assert program.main(["--json", str(tmp_path / "first.json")]) == 0
-    plant(monkeypatch, a=f"{FIGURE}; {c.replace('N', '0.5')}")
+    plant(monkeypatch, a=f"{ours}; {c.replace('N', '0.5')}")
     assert program.main(["--compare", str(tmp_path / "first.json")]) == 0  # no time makes it fail
     assert "worse by more than the noise: a 5 routes against c" in capsys.readouterr().out
 
