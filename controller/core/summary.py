@@ -60,6 +60,7 @@ class Summary:
         state, session = self._state, self._state.session
         resources, tables = tuple(self._sources.resources()), tuple(self._sources.neighbor_tables())
         hosts, not_ready = tuple(self._sources.hosts()), self._not_ready(resources)
+        counts = tuple(self._counts())
         return Status(
             version=self._identity.version,
             datapath=self._planes.active.name,
@@ -71,7 +72,7 @@ class Summary:
             session_state=session.state,
             reason=session.reason,
             stale_after=self._epoch(session.stale_after),
-            counts=tuple(self._counts()),
+            counts=counts,
             repaired=state.repaired,
             resources=resources,
             sessions=tuple(replace(s, since=self._epoch(s.since)) for s in state.frr.sessions),
@@ -80,7 +81,9 @@ class Summary:
             ready=not not_ready,
             not_ready=not_ready,
             degraded="; ".join(
-                filter(None, (_degraded(resources, state.rib, tables, hosts), *self._doubts()))
+                filter(
+                    None, (_degraded(resources, state.rib, counts, tables, hosts), *self._doubts())
+                )
             ),
             trial=self._sources.trial(),
             neighbors=tables,
@@ -162,6 +165,7 @@ def _isolated(sessions: Sequence[BgpSession]) -> str:
 def _degraded(
     resources: Sequence[ResourceStatus],
     rib: Iterable[RouteTable],
+    counts: Iterable[KindCount],
     tables: Iterable[NeighborTable],
     hosts: Iterable[HostCount],
 ) -> str:
@@ -176,6 +180,15 @@ def _degraded(
             unsupported[unsupported_reason(id_)] += rows
     for reason, rows in sorted(unsupported.items()):
         problems.append(f"{counted(rows, 'route')} cannot be forwarded: {reason}")
+    refused = {count.kind: count.failed for count in counts}
+    refused[Kind.ROUTE] = refused.get(Kind.ROUTE, 0) - unsupported.total()
+    if total := sum(refused.values()):
+        each = (
+            f"{rows} {kind.name.lower().replace('_', '-')}"
+            for kind, rows in refused.items()
+            if rows
+        )
+        problems.append(f"{counted(total, 'row')} refused by the datapath: {', '.join(each)}")
     problems += [
         f"the machine's {full.family} neighbor table has {full.entries} rows, and the kernel takes "
         f"{full.limit} (net.{full.family}.neigh.default.gc_thresh3)"

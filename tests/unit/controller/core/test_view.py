@@ -14,6 +14,7 @@ from controller.core.view import CoreView
 from dualpath.model import events
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Lsp
+from dualpath.model.links import Vni
 from dualpath.model.nexthops import BLACKHOLE, Nexthop, NexthopType
 from dualpath.model.routes import RTPROT_KERNEL, Family
 from dualpath.model.view import (
@@ -28,7 +29,7 @@ from dualpath.model.view import (
     RowState,
 )
 from tests.fakes.batches import batch
-from tests.fakes.core import Core, running
+from tests.fakes.core import RETRY_S, Core, running
 from tests.unit.controller.intent.rulebook import rule
 
 STARTED = 1.0
@@ -139,6 +140,19 @@ async def test_a_node_that_forwards_without_frr_or_fabric_says_so(core: Core) ->
 
 
 @rule("Status.degraded")
+async def test_refused_rows_degrade_by_their_kinds(core: Core) -> None:
+    view = view_of(core)
+    core.datapath.refuse[Kind.VNI, 100] = errno.EADDRNOTAVAIL
+    async with running(core):
+        core.state.want(Kind.VNI, [Vni(100), Vni(101)])
+        await core.settle()
+        assert view.status().degraded == "1 row refused by the datapath: 1 vni"
+        core.datapath.refuse.clear()
+        core.clock.advance(RETRY_S[0])
+        await core.settle()
+        assert view.status().degraded == ""
+
+
 async def test_one_resource_that_failed_degrades_and_does_not_unready(core: Core) -> None:
     """A client that acts on readiness would otherwise take other tenants down, too."""
     view = view_of(core)
