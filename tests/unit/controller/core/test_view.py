@@ -139,7 +139,6 @@ async def test_a_node_that_forwards_without_frr_or_fabric_says_so(core: Core) ->
     assert view.status().degraded == "FRR's last routes are forwarded: bgpd died"
 
 
-@rule("Status.degraded")
 async def test_refused_rows_degrade_by_their_kinds(core: Core) -> None:
     view = view_of(core)
     core.datapath.refuse[Kind.VNI, 100] = errno.EADDRNOTAVAIL
@@ -153,6 +152,7 @@ async def test_refused_rows_degrade_by_their_kinds(core: Core) -> None:
         assert view.status().degraded == ""
 
 
+@rule("Status.degraded")
 async def test_one_resource_that_failed_degrades_and_does_not_unready(core: Core) -> None:
     """A client that acts on readiness would otherwise take other tenants down, too."""
     view = view_of(core)
