@@ -55,6 +55,10 @@ class Recorder:
         self._end.set()
         self._thread.join()
 
+    def is_up(self, since: int) -> bool:
+        """Return whether the controller answered after that many samples."""
+        return any(value for sample in self.samples[since:] for value in _up(sample))
+
     def wait_for(self, alert: str, begun: int, timeout_s: float) -> int:
         """Wait until an alert fires that was quiet at sample `begun`; return the minutes."""
 
@@ -113,6 +117,10 @@ def judged(alert: str, samples: Sequence[Sample], begun: int) -> str:
             [promtool(), "test", "rules", "test.yaml"], cwd=name, capture_output=True, text=True
         )
     return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def _up(sample: Sample) -> list[float]:
+    return [value for name, value in sample.items() if name.startswith("up{")]
 
 
 def _value(sample: Sample, name: str) -> str:
