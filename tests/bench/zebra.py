@@ -39,14 +39,17 @@ QUIET_S = 2.0  # after a replay
 READING_S = 30.0  # before zebra has read its kernel
 BYTES_A_ROUTE = 56
 
-# In a mount namespace of its own, so that nothing is left behind in the tree.
+# In a mount namespace of its own, so that nothing is left behind in the tree. zebra runs as root:
+# frr-bridge refuses a client of FRR's port that is neither root's nor of this machine's FRR.
 _IN_A_TREE = """
 for at in run etc/frr tmp; do mount -t tmpfs -o mode=777 tmpfs "$1/$at"; done
 mount -t proc proc "$1/proc"; mount --rbind /dev "$1/dev"; mkdir -m 777 "$1/run/frr"
 printf 'fpm address 127.0.0.1\\nfpm use-next-hop-groups\\n' >"$1/etc/frr/zebra.conf"
 chmod 644 "$1/etc/frr/zebra.conf"
+sed 's/^frrvty:.*/&,root/; s/:,root/:root/' "$1/etc/group" >"$1/tmp/group"
+mount --bind "$1/tmp/group" "$1/etc/group"
 chroot "$1" /usr/lib/frr/mgmtd & trap 'kill $!' EXIT
-chroot "$1" /usr/lib/frr/zebra -M dplane_fpm_nl -K 3600 -f /etc/frr/zebra.conf
+chroot "$1" /usr/lib/frr/zebra -u root -g root -M dplane_fpm_nl -K 3600 -f /etc/frr/zebra.conf
 """
 
 
