@@ -28,6 +28,9 @@ from dualpath.model.words import counted
 STEP_S = 1.0  # the largest difference between two clocks that are read one after the other
 NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel evicts rows in use
 HOSTS = {"mac": "MACs", "ipv4": "IPv4 addresses", "ipv6": "IPv6 addresses"}
+Problem = tuple[str, str]
+"""A word that alerts can select, and what `status` says."""
+
 NAMED = 3  # resources, or peers, in a sentence
 LIVE = "live"  # `SessionChanged.state`
 
@@ -61,6 +64,7 @@ class Summary:
         resources, tables = tuple(self._sources.resources()), tuple(self._sources.neighbor_tables())
         hosts, not_ready = tuple(self._sources.hosts()), self._not_ready(resources)
         counts = tuple(self._counts())
+        problems = [*_degraded(resources, state.rib, counts, tables, hosts), *self._doubts()]
         return Status(
             version=self._identity.version,
             datapath=self._planes.active.name,
@@ -80,11 +84,8 @@ class Summary:
             undecoded=state.frr.undecoded,
             ready=not not_ready,
             not_ready=not_ready,
-            degraded="; ".join(
-                filter(
-                    None, (_degraded(resources, state.rib, counts, tables, hosts), *self._doubts())
-                )
-            ),
+            degraded="; ".join(text for _, text in problems),
+            degraded_by=tuple(dict.fromkeys(word for word, _ in problems)),
             trial=self._sources.trial(),
             neighbors=tables,
             hosts=hosts,
@@ -109,14 +110,16 @@ class Summary:
             return f"Underlay {underlays[0].name} is not in force: {underlays[0].message}"
         return ""
 
-    def _doubts(self) -> Iterator[str]:
-        yield self._sources.out_of_date()
+    def _doubts(self) -> Iterator[Problem]:
+        if text := self._sources.out_of_date():
+            yield "manifests", text
         session = self._state.session
         if self._state.synced and session.number and session.state != LIVE:
-            yield f"FRR's last routes are forwarded: {session.reason or session.state}"
-        yield _isolated(self._state.frr.sessions)
+            yield "frr", f"FRR's last routes are forwarded: {session.reason or session.state}"
+        if text := _isolated(self._state.frr.sessions):
+            yield "fabric", text
         if (second := self._planes.second) and (problem := second.reconciler.unavailable):
-            yield f"the datapath {second.name} does not answer: {problem}"
+            yield "standby", f"the datapath {second.name} does not answer: {problem}"
 
     def _plane_statuses(self) -> tuple[PlaneStatus, ...]:
         if not self._planes.second:
@@ -168,37 +171,37 @@ def _degraded(
     counts: Iterable[KindCount],
     tables: Iterable[NeighborTable],
     hosts: Iterable[HostCount],
-) -> str:
-    """Return what FRR or a manifest wants but does not get, or soon will not; "" for nothing."""
-    problems = []
+) -> Iterator[Problem]:
+    """Yield what FRR or a manifest wants but does not get, or soon will not."""
     if failed := [f"{r.kind} {r.name}" for r in resources if not r.ready]:
         named = ", ".join(failed[:NAMED]) + (" and others" if len(failed) > NAMED else "")
-        problems.append(f"{len(failed)} of {len(resources)} resources are not in force: {named}")
+        yield "resources", f"{len(failed)} of {len(resources)} resources are not in force: {named}"
     unsupported: Counter[str] = Counter()
     for table in rib:
         for id_, rows in routeviews.unsupported(table.rows).items():
             unsupported[unsupported_reason(id_)] += rows
     for reason, rows in sorted(unsupported.items()):
-        problems.append(f"{counted(rows, 'route')} cannot be forwarded: {reason}")
+        yield "rows", f"{counted(rows, 'route')} cannot be forwarded: {reason}"
     refused = {count.kind: count.failed for count in counts}
     refused[Kind.ROUTE] = refused.get(Kind.ROUTE, 0) - unsupported.total()
     if total := sum(refused.values()):
-        each = (
-            f"{rows} {kind.name.lower().replace('_', '-')}"
-            for kind, rows in refused.items()
-            if rows
-        )
-        problems.append(f"{counted(total, 'row')} refused by the datapath: {', '.join(each)}")
-    problems += [
-        f"the machine's {full.family} neighbor table has {full.entries} rows, and the kernel takes "
-        f"{full.limit} (net.{full.family}.neigh.default.gc_thresh3)"
-        for full in tables
-        if full.entries >= full.limit * NEARLY_FULL
-    ]
-    problems += [
-        f"VNI {some.vni}: {some.left_out} local {HOSTS[some.kind]} above {some.announced} are not "
-        "advertised (--host-limit)"
-        for some in hosts
-        if some.left_out
-    ]
-    return "; ".join(problems)
+        named = ", ".join(f"{rows} {_word(kind)}" for kind, rows in refused.items() if rows)
+        yield "rows", f"{counted(total, 'row')} refused by the datapath: {named}"
+    for full in tables:
+        if full.entries >= full.limit * NEARLY_FULL:
+            yield (
+                "neighbors",
+                f"the machine's {full.family} neighbor table has {full.entries} rows, and the "
+                f"kernel takes {full.limit} (net.{full.family}.neigh.default.gc_thresh3)",
+            )
+    for some in hosts:
+        if some.left_out:
+            yield (
+                "hosts",
+                f"VNI {some.vni}: {some.left_out} local {HOSTS[some.kind]} above {some.announced} "
+                "are not advertised (--host-limit)",
+            )
+
+
+def _word(kind: Kind) -> str:
+    return kind.name.lower().replace("_", "-")

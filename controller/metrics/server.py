@@ -59,6 +59,10 @@ class StatusCollector(Collector):
         yield from frr.vnis(status.vnis)
         yield from timing.metrics_of(self._view.timing())
         yield _gauge("degraded", "Is something wanted that is not in force?", bool(status.degraded))
+        by = GaugeMetricFamily("dualpath_degraded_by", "What is not; always 1.", labels=["what"])
+        for what in status.degraded_by:
+            by.add_metric([what], 1)
+        yield by
         ready = GaugeMetricFamily(
             "dualpath_resource_ready", "Is a manifest resource in force?", labels=["kind", "name"]
         )

@@ -181,6 +181,7 @@ class Status:
     ready: bool = False
     not_ready: str = ""  # the reason, in one sentence
     degraded: str = ""  # what is wanted and not in force, or soon will not be; "": nothing
+    degraded_by: tuple[str, ...] = ()  # a word for each cause, such as "frr" or "rows"
     trial: str = ""  # how to confirm the change on trial, and until when; "": no trial
     neighbors: tuple[NeighborTable, ...] = ()  # empty if they cannot be read
     hosts: tuple[HostCount, ...] = ()

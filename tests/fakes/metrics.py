@@ -32,6 +32,7 @@ def full_view() -> MemoryView:
         repaired=5,
         undecoded=3,
         degraded="1 of 1 resources are not in force: L3VNI red",
+        degraded_by=("resources",),
         resources=(ResourceStatus("L3VNI", "red", False, "ValidationFailed"),),
         neighbors=(NeighborTable("ipv6", entries=900, limit=1024, refused=7),),
         hosts=(HostCount(100, "ipv6", announced=8192, left_out=11808),),

@@ -146,6 +146,7 @@ async def test_refused_rows_degrade_by_their_kinds(core: Core) -> None:
         core.state.want(Kind.VNI, [Vni(100), Vni(101)])
         await core.settle()
         assert view.status().degraded == "1 row refused by the datapath: 1 vni"
+        assert view.status().degraded_by == ("rows",)
         core.datapath.refuse.clear()
         core.clock.advance(RETRY_S[0])
         await core.settle()
