@@ -77,7 +77,7 @@ class _Recorded(MemoryDatapath):
 def _records(batch: RecordBatch) -> Iterator[tuple[str, str, str, str, str]]:
     for index in range(len(batch)):
         row, value = describe(batch.row(index))
-        kind = batch.kind.name.lower().replace("_", "-")
+        kind = batch.kind.word
         if index < len(batch.upserts):
             yield "+", kind, "", row, value
         else:

@@ -28,11 +28,11 @@ from dualpath.model.words import counted
 STEP_S = 1.0  # the largest difference between two clocks that are read one after the other
 NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel evicts rows in use
 HOSTS = {"mac": "MACs", "ipv4": "IPv4 addresses", "ipv6": "IPv6 addresses"}
-Problem = tuple[str, str]
-"""A word that alerts can select, and what `status` says."""
-
 NAMED = 3  # resources, or peers, in a sentence
 LIVE = "live"  # `SessionChanged.state`
+
+Cause = tuple[str, str]
+"""Why a node is degraded: a word that alerts can select, and what `status` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Summary:
         resources, tables = tuple(self._sources.resources()), tuple(self._sources.neighbor_tables())
         hosts, not_ready = tuple(self._sources.hosts()), self._not_ready(resources)
         counts = tuple(self._counts())
-        problems = [*_degraded(resources, state.rib, counts, tables, hosts), *self._doubts()]
+        causes = [*_degraded(resources, state.rib, counts, tables, hosts), *self._doubts()]
         return Status(
             version=self._identity.version,
             datapath=self._planes.active.name,
@@ -84,8 +84,8 @@ class Summary:
             undecoded=state.frr.undecoded,
             ready=not not_ready,
             not_ready=not_ready,
-            degraded="; ".join(text for _, text in problems),
-            degraded_by=tuple(dict.fromkeys(word for word, _ in problems)),
+            degraded="; ".join(text for _, text in causes),
+            degraded_by=tuple(dict.fromkeys(word for word, _ in causes)),
             trial=self._sources.trial(),
             neighbors=tables,
             hosts=hosts,
@@ -110,7 +110,7 @@ class Summary:
             return f"Underlay {underlays[0].name} is not in force: {underlays[0].message}"
         return ""
 
-    def _doubts(self) -> Iterator[Problem]:
+    def _doubts(self) -> Iterator[Cause]:
         if text := self._sources.out_of_date():
             yield "manifests", text
         session = self._state.session
@@ -171,7 +171,7 @@ def _degraded(
     counts: Iterable[KindCount],
     tables: Iterable[NeighborTable],
     hosts: Iterable[HostCount],
-) -> Iterator[Problem]:
+) -> Iterator[Cause]:
     """Yield what FRR or a manifest wants but does not get, or soon will not."""
     if failed := [f"{r.kind} {r.name}" for r in resources if not r.ready]:
         named = ", ".join(failed[:NAMED]) + (" and others" if len(failed) > NAMED else "")
@@ -185,7 +185,7 @@ def _degraded(
     refused = {count.kind: count.failed for count in counts}
     refused[Kind.ROUTE] = refused.get(Kind.ROUTE, 0) - unsupported.total()
     if total := sum(refused.values()):
-        named = ", ".join(f"{rows} {_word(kind)}" for kind, rows in refused.items() if rows)
+        named = ", ".join(f"{rows} {kind.word}" for kind, rows in refused.items() if rows)
         yield "rows", f"{counted(total, 'row')} refused by the datapath: {named}"
     for full in tables:
         if full.entries >= full.limit * NEARLY_FULL:
@@ -201,7 +201,3 @@ def _degraded(
                 f"VNI {some.vni}: {some.left_out} local {HOSTS[some.kind]} above {some.announced} "
                 "are not advertised (--host-limit)",
             )
-
-
-def _word(kind: Kind) -> str:
-    return kind.name.lower().replace("_", "-")

@@ -59,7 +59,9 @@ class StatusCollector(Collector):
         yield from frr.vnis(status.vnis)
         yield from timing.metrics_of(self._view.timing())
         yield _gauge("degraded", "Is something wanted that is not in force?", bool(status.degraded))
-        by = GaugeMetricFamily("dualpath_degraded_by", "What is not; always 1.", labels=["what"])
+        by = GaugeMetricFamily(
+            "dualpath_degraded_by", "Why it is degraded; always 1.", labels=["what"]
+        )
         for what in status.degraded_by:
             by.add_metric([what], 1)
         yield by

@@ -2,8 +2,8 @@
 
 The kernel sends notifications for links, addresses, tc filters and a few settings, but not for most
 settings below /proc/sys/net. So one request dumps all devices with their settings, twice a second
-or, with many devices, so rarely that it costs half a percent of a CPU. The reply is
-compared with the one before.
+or, with many devices, so rarely that it costs half a percent of a CPU. The reply is compared with
+the one before.
 
 Drift reports only the purpose of the changed device ("twin", "vni", SETTINGS). The code that made
 the device finds the difference and repairs it. Rejected: inotify on /proc/sys/net, because procfs
@@ -136,7 +136,7 @@ class Drift:
                     self._report(watched, {*changed, SETTINGS})
 
     async def run(self) -> None:
-        """Call `look` about twice a second until cancelled."""
+        """Call `look` until cancelled, twice a second at most."""
         while True:
             await asyncio.sleep(max(POLL_S, SHARE * self._cpu_s))
             if not self._paused:

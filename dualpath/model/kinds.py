@@ -23,3 +23,8 @@ class Kind(IntEnum):
     NEXTHOP = 8
     ROUTE = 9
     LSP = 10  # decoded and shown; no datapath programs it yet
+
+    @property
+    def word(self) -> str:
+        """As people read it: remote-vtep."""
+        return self.name.lower().replace("_", "-")
